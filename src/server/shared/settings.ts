@@ -1,0 +1,44 @@
+/**
+ * What a started server is configured with, after flags, environment, file and defaults have been
+ * merged (`config.ts`). Every role gets the whole and reads its own part.
+ */
+
+export type Role = 'nameserver' | 'broker' | 'proxy';
+export type FlushMode = 'sync' | 'async';
+
+export interface ServerSettings {
+  readonly roles: readonly Role[];
+  /** Root of everything on disk; undefined: nothing on disk (`--memory`). */
+  readonly dataDir: string | undefined;
+  /** NameServers to register with and to ask; empty: the one started in this process. */
+  readonly namesrv: readonly string[];
+  /** Address that every role listens on. */
+  readonly listenHost: string;
+  /** 0 takes a free port. */
+  readonly nameserverPort: number;
+  readonly brokerPort: number;
+  readonly grpcPort: number;
+  /** host:port told to others instead of the address a client reached us by. */
+  readonly advertise: string | undefined;
+  readonly clusterName: string;
+  readonly brokerName: string;
+  readonly brokerId: number;
+  /** Name of this proxy in the cluster list; defaults to its advertised address. */
+  readonly proxyName: string | undefined;
+  readonly flush: FlushMode;
+  readonly isAutoCreateTopicEnabled: boolean;
+  readonly isAutoCreateGroupEnabled: boolean;
+  readonly defaultTopicQueueCount: number;
+  /** Bytes of one commit log segment. */
+  readonly segmentSizeBytes: number;
+  /** Messages older than this may be deleted, a segment at a time. */
+  readonly retentionMs: number;
+  /** Below this many free bytes new messages are refused. */
+  readonly minFreeBytes: number;
+  /** How often brokers and proxies renew, and after how much silence a NameServer drops them. */
+  readonly registerIntervalMs: number;
+  readonly registrationWindowMs: number;
+  readonly tls: { readonly certFile: string; readonly keyFile: string } | undefined;
+  readonly isInsecureAllowed: boolean;
+  readonly logLevel: 'error' | 'warn' | 'info' | 'debug';
+}
