@@ -1,0 +1,31 @@
+/**
+ * A Remoting command as values, request or response; facts/remoting.md §1. The bytes are in
+ * `frame.ts` and `header.ts`.
+ */
+
+/** How a header is written: the top byte of the header word. */
+export const SerializeType = { json: 0, rocketmq: 1 } as const;
+export type SerializeType = (typeof SerializeType)[keyof typeof SerializeType];
+
+/** Bits of `flag`. */
+export const CommandFlag = { response: 1, oneway: 2 } as const;
+
+/** The version that we send: RocketMQ 5.4.0. */
+export const protocolVersion = 493;
+
+/** Extension fields: everything is text on the wire. Without prototype, so that names are data. */
+export type ExtFields = Record<string, string>;
+
+export interface RemotingCommand {
+  readonly code: number;
+  /** Name such as `JAVA`; unknown text is kept as it came. */
+  readonly language: string;
+  readonly version: number;
+  readonly opaque: number;
+  readonly flag: number;
+  readonly remark: string | undefined;
+  readonly extFields: ExtFields;
+  /** A view into the received chunk, valid until the handler returns; copy to keep. */
+  readonly body: Buffer;
+  readonly serializeType: SerializeType;
+}
