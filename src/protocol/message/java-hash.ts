@@ -1,0 +1,25 @@
+/** Java's `String.hashCode`, which tag codes and Apache's key index are made of; facts/store.md §5. */
+
+/** The hash as a signed 32-bit number: h = 31·h + c over UTF-16 code units. */
+export function javaHashCode(text: string): number {
+  let hash = 0;
+  for (let index = 0; index < text.length; index++) {
+    hash = (Math.imul(hash, 31) + text.charCodeAt(index)) | 0;
+  }
+  return hash;
+}
+
+/** The same over UTF-8 bytes, without making a string when they are ASCII. */
+export function javaHashCodeOfUtf8(bytes: Uint8Array, begin: number, end: number): number {
+  let hash = 0;
+  for (let at = begin; at < end; at++) {
+    const byte = bytes[at] as number; // in range: the caller's begin and end are
+    if (byte >= 0x80) return javaHashCode(utf8Text(bytes, begin, end));
+    hash = (Math.imul(hash, 31) + byte) | 0;
+  }
+  return hash;
+}
+
+function utf8Text(bytes: Uint8Array, begin: number, end: number): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset + begin, end - begin).toString('utf8');
+}

@@ -1,0 +1,26 @@
+/**
+ * The two databases of production: LevelDB on disk and one in memory. The packages are loaded when
+ * called, so that a process that opens no store does not pay for them.
+ */
+import type { Database, DatabaseFactory } from './database.ts';
+
+/** LevelDB in `folder`, which is made when it is missing. */
+export async function levelDatabaseFactory(folder: string): Promise<DatabaseFactory> {
+  const { Level } = await import('level');
+  return () =>
+    new Level<string, Uint8Array>(folder, {
+      keyEncoding: 'utf8',
+      valueEncoding: 'view',
+    }) as unknown as Database; // its overloads accept exactly what `Database` says
+}
+
+/** A database in memory. One factory hands out the same content again after a close. */
+export async function memoryDatabaseFactory(): Promise<DatabaseFactory> {
+  const { MemoryLevel } = await import('memory-level');
+  const database = new MemoryLevel<string, Uint8Array>({
+    keyEncoding: 'utf8',
+    valueEncoding: 'view',
+    storeEncoding: 'view',
+  });
+  return () => database as unknown as Database; // as above
+}

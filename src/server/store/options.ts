@@ -1,0 +1,78 @@
+/** What a `LogStore` is made of, and the numbers that are not the user's to choose. */
+import type { Clock } from '../../platform/clock.ts';
+import type { Files } from '../../platform/files.ts';
+import type { RecordHost } from '../../protocol/message/message.ts';
+import type { Logger } from '../shared/logger.ts';
+import type { FlushMode } from '../shared/settings.ts';
+import type { DatabaseFactory } from './index/database.ts';
+
+export interface LogStoreOptions {
+  readonly files: Files;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** See `index/level-database.ts`; in the simulator a `memory-level` that forgets. */
+  readonly openDatabase: DatabaseFactory;
+  /** Folder of the database on disk, moved aside when it cannot be read; undefined: not on disk. */
+  readonly databaseFolder: string | undefined;
+  /** Root of the store; the log lives in `<folder>/commitlog`. */
+  readonly folder: string;
+  readonly flush: FlushMode;
+  /** Of new segments; those there are keep theirs. */
+  readonly segmentSizeBytes: number;
+  readonly retentionMs: number;
+  /** Below this many free bytes new messages are refused. */
+  readonly minFreeBytes: number;
+  /** Written into each record; message ids are made from it. */
+  readonly storeHost: RecordHost;
+  /** Body size limit; 4 MiB when left out. */
+  readonly maxBodyBytes?: number;
+  /** Numbers below, changed by tests. */
+  readonly tuning?: Partial<StoreTuning>;
+}
+
+/** Sizes and intervals. The defaults are measured or reasoned at their place of use. */
+export interface StoreTuning {
+  /** Newest bytes of the log that stay in memory. */
+  readonly tailCacheBytes: number;
+  /** Largest number of newest index entries that stay in memory, all queues together. */
+  readonly recentEntryCount: number;
+  /** First and largest step by which a segment is filled with zeros ahead of its records. */
+  readonly allocateStepMinBytes: number;
+  readonly allocateStepMaxBytes: number;
+  /** A dirty database waits this long for more. */
+  readonly batchIntervalMs: number;
+  /** Index entries are written with a batch when this many wait, or the oldest has waited so long. */
+  readonly indexFlushCount: number;
+  readonly indexFlushIntervalMs: number;
+  /** Asynchronous flush: the longest time a written record waits for its sync. */
+  readonly asyncSyncIntervalMs: number;
+  readonly spaceCheckIntervalMs: number;
+  readonly spaceCheckWhileFullMs: number;
+  readonly retentionIntervalMs: number;
+  /** Bytes that a read from disk takes at once. */
+  readonly readBlockBytes: number;
+  readonly readBlockCount: number;
+  /** Keys of one generation of the key index; all in memory until it is full. */
+  readonly keyGenerationCount: number;
+}
+
+export const defaultTuning: StoreTuning = {
+  tailCacheBytes: 16 << 20,
+  recentEntryCount: 65_536,
+  allocateStepMinBytes: 1 << 20,
+  allocateStepMaxBytes: 16 << 20,
+  batchIntervalMs: 100,
+  indexFlushCount: 4_096,
+  indexFlushIntervalMs: 1_000,
+  asyncSyncIntervalMs: 500,
+  spaceCheckIntervalMs: 2_000,
+  spaceCheckWhileFullMs: 500,
+  retentionIntervalMs: 60_000,
+  readBlockBytes: 256 << 10,
+  readBlockCount: 32,
+  keyGenerationCount: 65_536,
+};
+
+export const maxBodyBytesDefault = 4 << 20;
+/** A record may be this much larger than the body's limit; facts/store.md §3. */
+export const recordOverheadMaxBytes = 64 << 10;
