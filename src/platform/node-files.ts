@@ -1,0 +1,200 @@
+/** `Files` on the disk, over node:fs. */
+import { type FileHandle, link, mkdir, open, readdir, readFile, rename, rm, rmdir, stat, statfs, unlink, writeFile } from 'node:fs/promises';
+import { existsSync, readFileSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { RmqError } from '../protocol/errors.ts';
+import type { FileStat, Files, FolderLock, OpenFile } from './files.ts';
+
+class NodeFile implements OpenFile {
+  readonly #handle: FileHandle;
+
+  constructor(handle: FileHandle) {
+    this.#handle = handle;
+  }
+
+  async read(target: Buffer, at: number, size: number, position: number): Promise<number> {
+    let done = 0;
+    while (done < size) {
+      const { bytesRead } = await this.#handle.read(target, at + done, size - done, position + done);
+      if (bytesRead === 0) break;
+      done += bytesRead;
+    }
+    return done;
+  }
+
+  async write(source: Uint8Array, position: number): Promise<void> {
+    let done = 0;
+    while (done < source.length) {
+      const { bytesWritten } = await this.#handle.write(
+        source,
+        done,
+        source.length - done,
+        position + done,
+      );
+      done += bytesWritten;
+    }
+  }
+
+  datasync(): Promise<void> {
+    return this.#handle.datasync();
+  }
+
+  truncate(sizeBytes: number): Promise<void> {
+    return this.#handle.truncate(sizeBytes);
+  }
+
+  async sizeBytes(): Promise<number> {
+    return (await this.#handle.stat()).size;
+  }
+
+  close(): Promise<void> {
+    return this.#handle.close();
+  }
+}
+
+async function syncPath(path: string): Promise<void> {
+  const handle = await open(path, 'r');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+export class NodeFiles implements Files {
+  async open(path: string, options: { readonly create: boolean }): Promise<OpenFile> {
+    try {
+      return new NodeFile(await open(path, 'r+'));
+    } catch (error) {
+      if (!options.create || codeOf(error) !== 'ENOENT') throw error;
+      return new NodeFile(await open(path, 'wx+'));
+    }
+  }
+
+  readFile(path: string): Promise<Buffer> {
+    return readFile(path);
+  }
+
+  async replaceFile(path: string, content: Uint8Array): Promise<void> {
+    const temporary = `${path}.new`;
+    const handle = await open(temporary, 'w');
+    try {
+      await handle.writeFile(content);
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+    await rename(temporary, path);
+    await syncPath(dirname(path));
+  }
+
+  async list(folder: string): Promise<string[]> {
+    return (await readdir(folder)).sort();
+  }
+
+  async stat(path: string): Promise<FileStat> {
+    const found = await stat(path);
+    return {
+      sizeBytes: found.size,
+      modifiedMs: found.mtimeMs,
+      isDirectory: found.isDirectory(),
+    };
+  }
+
+  async makeFolder(path: string): Promise<void> {
+    await mkdir(path, { recursive: true });
+  }
+
+  remove(path: string): Promise<void> {
+    return unlink(path);
+  }
+
+  async removeFolder(path: string): Promise<void> {
+    await rmdir(path);
+  }
+
+  rename(from: string, to: string): Promise<void> {
+    return rename(from, to);
+  }
+
+  syncFolder(folder: string): Promise<void> {
+    return syncPath(folder);
+  }
+
+  async freeBytes(path: string): Promise<number> {
+    const found = await statfs(path);
+    return found.bavail * found.bsize;
+  }
+
+  /**
+   * A file `LOCK` that names its holder by pid and start time. Whoever finds it checks whether that
+   * very process still lives, so a lock ends with its holder, however it died.
+   */
+  async lockFolder(folder: string): Promise<FolderLock> {
+    const path = `${folder}/LOCK`;
+    const mine = holderText(process.pid);
+    const draft = `${path}.${process.pid}`;
+    await writeFile(draft, mine);
+    try {
+      for (let attempt = 0; attempt < 5; attempt++) {
+        try {
+          await link(draft, path); // one step: the name and its content appear together
+          return { release: () => release(path, mine) };
+        } catch (error) {
+          if (codeOf(error) !== 'EEXIST') throw error;
+        }
+        await dropStaleLock(path, folder);
+      }
+    } finally {
+      await rm(draft, { force: true });
+    }
+    throw inUse(folder, 'several processes start at once');
+  }
+}
+
+async function release(path: string, mine: string): Promise<void> {
+  const found = await readFile(path, 'utf8').catch(() => '');
+  if (found === mine) await rm(path, { force: true });
+}
+
+async function dropStaleLock(path: string, folder: string): Promise<void> {
+  const found = await readFile(path, 'utf8').catch(() => undefined);
+  if (found === undefined) return;
+  const pid = Number(found.split(' ')[0]);
+  if (Number.isInteger(pid) && pid > 0 && holderText(pid) === found && isAlive(pid)) {
+    throw inUse(folder, `process ${pid} has it`);
+  }
+  await rm(path, { force: true });
+}
+
+function inUse(folder: string, why: string): RmqError {
+  return new RmqError('DATA_DIR_IN_USE', `the data folder ${folder} is in use: ${why}`, {
+    hint: 'stop that process, or name another folder with --data',
+  });
+}
+
+/** Pid and, where the system tells it, the start time: a pid alone may be somebody else's by now. */
+function holderText(pid: number): string {
+  const path = `/proc/${pid}/stat`;
+  if (!existsSync('/proc/self/stat')) return `${pid} -`;
+  try {
+    const text = readFileSync(path, 'utf8');
+    // Field 22 counts from behind the command's closing parenthesis, which may hold spaces.
+    return `${pid} ${text.slice(text.lastIndexOf(')') + 2).split(' ')[19] ?? '-'}`;
+  } catch {
+    return `${pid} gone`; // No such process: never equal to what a living one wrote.
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return codeOf(error) === 'EPERM';
+  }
+}
+
+function codeOf(error: unknown): string | undefined {
+  return (error as NodeJS.ErrnoException | null)?.code;
+}

@@ -1,0 +1,169 @@
+/**
+ * A message queue's index: for each queue offset where its record lies. Entries are packed in blocks of
+ * 64 under one database key, so that any entry is one `get`; the newest stay in memory.
+ *
+ * Entry, 16 bytes, big-endian: physical offset (8) · record size (4, 0: no entry) · tag hash (4).
+ */
+import { getInt32, getInt64, putInt32, putInt64 } from '../../../protocol/message/bytes.ts';
+import type { PhysicalOffset, QueueOffset } from '../../../protocol/message/message.ts';
+import { assert } from '../../../util/assert.ts';
+import type { QueueEntry, StoredQueue } from '../message-store.ts';
+
+export const blockEntryCount = 64;
+const entrySizeBytes = 16;
+
+export class IndexedEntry implements QueueEntry {
+  readonly queueOffset: QueueOffset;
+  readonly physicalOffset: PhysicalOffset;
+  readonly storeSizeBytes: number;
+  readonly tagsCode: number;
+
+  constructor(queueOffset: number, physicalOffset: number, storeSizeBytes: number, tagsCode: number) {
+    this.queueOffset = queueOffset as QueueOffset; // what the store counts
+    this.physicalOffset = physicalOffset as PhysicalOffset;
+    this.storeSizeBytes = storeSizeBytes;
+    this.tagsCode = tagsCode;
+  }
+}
+
+export class IndexedQueue implements StoredQueue {
+  readonly topic: string;
+  readonly queueId: number;
+  /** Names the queue in database keys. */
+  readonly number: number;
+  /** The topic in UTF-8, as records hold it. */
+  readonly topicBytes: Buffer;
+  /** The offset that the next encoded record gets; `max` until it is kept. */
+  assigned = 0;
+  min = 0;
+  max = 0;
+  /** Entries below this are in the database. */
+  persisted = 0;
+  /** Whether the database has the queue's row as it is. */
+  isRowDirty = true;
+  isTouched = false;
+  #recent: IndexedEntry[] = [];
+  #recentBase = 0;
+
+  constructor(topic: string, queueId: number, number: number) {
+    this.topic = topic;
+    this.queueId = queueId;
+    this.number = number;
+    this.topicBytes = Buffer.from(topic, 'utf8');
+  }
+
+  get minOffset(): QueueOffset {
+    return this.min as QueueOffset; // counted by the store
+  }
+
+  get maxOffset(): QueueOffset {
+    return this.max as QueueOffset;
+  }
+
+  /** Sets an empty queue to where its next entry belongs. */
+  startAt(offset: number): void {
+    this.min = offset;
+    this.max = offset;
+    this.assigned = offset;
+    this.persisted = offset;
+    this.#recent = [];
+    this.#recentBase = offset;
+  }
+
+  /** Restores what a database row says. */
+  restore(min: number, max: number): void {
+    this.startAt(max);
+    this.min = Math.min(min, max);
+    this.isRowDirty = false;
+  }
+
+  /** Makes the next entry visible. */
+  publish(entry: IndexedEntry): void {
+    assert(entry.queueOffset === this.max, 'queue entries are published without gaps');
+    if (this.#recent.length === 0) this.#recentBase = this.max;
+    this.#recent.push(entry);
+    this.max++;
+    if (this.assigned < this.max) this.assigned = this.max;
+  }
+
+  /** Entries from `from` in memory, or undefined when they are not. */
+  recent(from: number, maxCount: number): readonly IndexedEntry[] | undefined {
+    if (from >= this.max) return [];
+    if (this.#recent.length === 0 || from < this.#recentBase) return undefined;
+    const begin = from - this.#recentBase;
+    return this.#recent.slice(begin, begin + maxCount);
+  }
+
+  /** Forgets persisted entries from memory but the newest `keepCount`. */
+  trim(keepCount: number): void {
+    const drop = Math.min(this.#recent.length - keepCount, this.persisted - this.#recentBase);
+    if (drop <= 0) return;
+    this.#recent.splice(0, drop);
+    this.#recentBase += drop;
+  }
+
+  /** Cuts entries that point past the log's end (after a power cut). */
+  cutTo(max: number): void {
+    this.max = max;
+    this.assigned = max;
+    this.persisted = Math.min(this.persisted, max);
+    this.min = Math.min(this.min, max);
+    this.#recent = [];
+    this.#recentBase = max;
+    this.isRowDirty = true;
+  }
+
+  /**
+   * Bytes of the block that holds entries from `block * 64` on, with those in memory from `persisted`
+   * on over what `stored` (the block in the database) has.
+   */
+  encodeBlock(block: number, stored: Uint8Array | undefined): Buffer {
+    const first = block * blockEntryCount;
+    const end = Math.min(first + blockEntryCount, this.max);
+    const out = Buffer.alloc((end - first) * entrySizeBytes);
+    if (stored !== undefined) out.set(stored.subarray(0, Math.min(stored.length, out.length)));
+    for (let offset = Math.max(first, this.persisted); offset < end; offset++) {
+      const entry = this.#recent[offset - this.#recentBase];
+      assert(entry !== undefined, 'entries that are not persisted are in memory');
+      const at = putInt64(out, (offset - first) * entrySizeBytes, entry.physicalOffset);
+      putInt32(out, putInt32(out, at, entry.storeSizeBytes), entry.tagsCode);
+    }
+    return out;
+  }
+
+  blockKey(block: number): string {
+    return `e/${hex(this.number, 8)}/${hex(block, 12)}`;
+  }
+
+  get blockKeys(): { gte: string; lt: string } {
+    return { gte: `e/${hex(this.number, 8)}/`, lt: `e/${hex(this.number, 8)}0` };
+  }
+
+  get rowKey(): string {
+    return `q/${hex(this.number, 8)}`;
+  }
+}
+
+/** Entries of a stored block from `from` on, at most `maxCount`, below `max`. */
+export function decodeBlock(
+  stored: Uint8Array,
+  block: number,
+  from: number,
+  maxCount: number,
+  max: number,
+): IndexedEntry[] {
+  const first = block * blockEntryCount;
+  const entries: IndexedEntry[] = [];
+  const end = Math.min(max, from + maxCount, first + stored.length / entrySizeBytes);
+  for (let offset = from; offset < end; offset++) {
+    const at = (offset - first) * entrySizeBytes;
+    const size = getInt32(stored, at + 8);
+    if (size <= 0) continue;
+    entries.push(new IndexedEntry(offset, getInt64(stored, at), size, getInt32(stored, at + 12)));
+  }
+  return entries;
+}
+
+export function hex(value: number, digits: number): string {
+  return value.toString(16).padStart(digits, '0');
+}

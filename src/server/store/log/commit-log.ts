@@ -1,0 +1,300 @@
+/**
+ * The commit log: append-only segments, group commit. Drafts are encoded into memory at once; at the
+ * end of the tick one write takes everything that arrived, then one sync (flush `sync`), then the
+ * answers, in append order. While a write or sync is under way the next batch gathers.
+ *
+ * Guarantee: `written` is called only for bytes that are kept as `flush` asks. A failed write or sync
+ * is final: nothing more is accepted. A segment is synced before the next one is written to, so a
+ * valid record in a later segment proves the earlier ones whole.
+ */
+import type { Clock, Timer } from '../../../platform/clock.ts';
+import type { Files } from '../../../platform/files.ts';
+import { RmqError } from '../../../protocol/errors.ts';
+import type { MessageDraft } from '../../../protocol/message/message.ts';
+import {
+  blankSizeBytes,
+  encodeBlank,
+  encodeRecord,
+  RecordPlacement,
+  recordSizeBytes,
+} from '../../../protocol/message/record.ts';
+import { assert } from '../../../util/assert.ts';
+import type { LogStoreOptions, StoreTuning } from '../options.ts';
+import { Segment } from './segment.ts';
+import { type Chunk, LogTail } from './tail.ts';
+
+/** Something that waits for the log to be kept up to `endOffset`. */
+export interface LogWaiter {
+  readonly endOffset: number;
+  /** `undefined`: kept. */
+  done(error: RmqError | undefined): void;
+}
+
+export class CommitLog {
+  readonly folder: string;
+  readonly segments: Segment[] = [];
+  readonly tail: LogTail;
+  /** Where the next record goes. */
+  #endOffset = 0;
+  /** Everything below is kept. */
+  #keptOffset = 0;
+  #waiters: LogWaiter[] = [];
+  #isFlushing = false;
+  #isFlushAsked = false;
+  #flushed: Promise<void> = Promise.resolve();
+  #failure: RmqError | undefined = undefined;
+  #syncTimer: Timer | undefined = undefined;
+  readonly #unsynced = new Set<Segment>();
+  readonly #options: LogStoreOptions;
+  readonly #tuning: StoreTuning;
+  readonly #files: Files;
+  readonly #clock: Clock;
+  readonly #placement: RecordPlacement;
+  /** Called before the waiters when everything not yet kept has been forgotten. */
+  readonly #rewound: () => void;
+
+  constructor(options: LogStoreOptions, tuning: StoreTuning, rewound: () => void) {
+    this.#rewound = rewound;
+    this.#options = options;
+    this.#tuning = tuning;
+    this.#files = options.files;
+    this.#clock = options.clock;
+    this.folder = `${options.folder}/commitlog`;
+    this.tail = new LogTail(tuning.tailCacheBytes);
+    this.#placement = new RecordPlacement(options.storeHost, true);
+  }
+
+  get endOffset(): number {
+    return this.#endOffset;
+  }
+
+  get keptOffset(): number {
+    return this.#keptOffset;
+  }
+
+  get beginOffset(): number {
+    return this.segments[0]?.baseOffset ?? this.#endOffset;
+  }
+
+  get failure(): RmqError | undefined {
+    return this.#failure;
+  }
+
+  /** A segment object for a file that exists or will. */
+  makeSegment(baseOffset: number, sizeBytes: number): Segment {
+    return new Segment({
+      files: this.#files,
+      folder: this.folder,
+      baseOffset,
+      sizeBytes,
+      stepMinBytes: this.#tuning.allocateStepMinBytes,
+      stepMaxBytes: this.#tuning.allocateStepMaxBytes,
+    });
+  }
+
+  /** Recovery has found the end; appending begins there. */
+  begin(endOffset: number): void {
+    this.#endOffset = endOffset;
+    this.#keptOffset = endOffset;
+  }
+
+  /** The store time of records encoded from now on. */
+  set storeTimestampMs(value: number) {
+    this.#placement.storeTimestampMs = value;
+  }
+
+  recordSize(draft: MessageDraft, topic: Uint8Array): number {
+    return recordSizeBytes(draft, topic.length, this.#placement);
+  }
+
+  /** The largest total of one append. */
+  get appendSizeMax(): number {
+    return this.#options.segmentSizeBytes - blankSizeBytes;
+  }
+
+  /** Makes the next `size` bytes lie in one segment. */
+  reserve(size: number): void {
+    let segment = this.segments[this.segments.length - 1];
+    if (segment === undefined || this.#endOffset >= segment.endOffset) {
+      segment = this.makeSegment(this.#endOffset, this.#options.segmentSizeBytes);
+      this.segments.push(segment);
+    }
+    const rest = segment.endOffset - this.#endOffset;
+    if (size + blankSizeBytes <= rest) return;
+    const chunk = this.tail.chunkFor(segment, this.#endOffset, blankSizeBytes);
+    encodeBlank(chunk.buffer, chunk.size, rest);
+    chunk.size += blankSizeBytes;
+    this.#endOffset = segment.endOffset;
+    this.segments.push(this.makeSegment(this.#endOffset, this.#options.segmentSizeBytes));
+  }
+
+  /** Encodes one record at the end; `reserve` has made room. Returns its physical offset. */
+  encode(draft: MessageDraft, topic: Uint8Array, queueOffset: number, size: number): number {
+    const segment = this.segments[this.segments.length - 1] as Segment; // `reserve` made one
+    const offset = this.#endOffset;
+    const chunk = this.tail.chunkFor(segment, offset, size);
+    this.#placement.queueOffset = queueOffset;
+    this.#placement.physicalOffset = offset;
+    const written = encodeRecord(chunk.buffer, chunk.size, draft, topic, this.#placement);
+    assert(written === size, 'a record has the size that was computed');
+    chunk.size += size;
+    segment.lastStoreTimestampMs = this.#placement.storeTimestampMs;
+    this.#endOffset = offset + size;
+    return offset;
+  }
+
+  /** Answers `waiter` once everything up to its end is kept. Waiters come in offset order. */
+  wait(waiter: LogWaiter): void {
+    this.#waiters.push(waiter);
+    this.#askFlush();
+  }
+
+  #askFlush(): void {
+    if (this.#isFlushAsked || this.#isFlushing) return;
+    this.#isFlushAsked = true;
+    this.#clock.afterTick(() => {
+      this.#isFlushAsked = false;
+      this.#flushed = this.#flush();
+    });
+  }
+
+  async #flush(): Promise<void> {
+    if (this.#isFlushing) return;
+    this.#isFlushing = true;
+    while (this.#waiters.length > 0 && this.#failure === undefined) {
+      const endOffset = this.#endOffset;
+      const failure = await this.#writeUpTo(endOffset);
+      if (failure === undefined) this.#kept(endOffset);
+      else this.#refused(failure);
+    }
+    this.#isFlushing = false;
+  }
+
+  /** Writes (and syncs) what has been encoded up to `endOffset`; the error when it could not. */
+  async #writeUpTo(endOffset: number): Promise<RmqError | undefined> {
+    const chunks = this.tail.unwritten();
+    const spaceError = await this.#allocateFor(chunks, endOffset);
+    if (spaceError !== undefined) return spaceError;
+    try {
+      let previous: Segment | undefined;
+      for (const chunk of chunks) {
+        if (chunk.beginOffset >= endOffset) break;
+        if (previous !== undefined && previous !== chunk.segment) await this.#syncSegment(previous);
+        previous = chunk.segment;
+        const begin = chunk.writtenSize;
+        const end = Math.min(chunk.size, endOffset - chunk.beginOffset);
+        await chunk.segment.write(chunk.buffer.subarray(begin, end), chunk.beginOffset + begin);
+        chunk.writtenSize = end;
+        this.#unsynced.add(chunk.segment);
+      }
+      if (this.#options.flush === 'sync') await this.#syncAll();
+      else this.#syncLater();
+      return undefined;
+    } catch (error) {
+      return this.#fail(error);
+    }
+  }
+
+  /** Makes room before any record's byte is written, so that a full disk costs nothing. */
+  async #allocateFor(
+    chunks: readonly Chunk[],
+    endOffset: number,
+  ): Promise<RmqError | undefined> {
+    try {
+      for (const chunk of chunks) {
+        if (chunk.beginOffset >= endOffset) break;
+        await chunk.segment.open();
+        const end = Math.min(chunk.beginOffset + chunk.size, endOffset);
+        await chunk.segment.allocate(end - chunk.segment.baseOffset);
+      }
+      return undefined;
+    } catch (error) {
+      if (!isNoSpace(error)) return this.#fail(error);
+      return new RmqError('DISK_FULL', `no space left on the disk that holds ${this.folder}`, {
+        hint: 'free some space; the broker accepts messages again by itself',
+        cause: error,
+      });
+    }
+  }
+
+  async #syncSegment(segment: Segment): Promise<void> {
+    await segment.datasync();
+    this.#unsynced.delete(segment);
+  }
+
+  async #syncAll(): Promise<void> {
+    for (const segment of [...this.#unsynced]) await this.#syncSegment(segment);
+  }
+
+  #syncLater(): void {
+    if (this.#syncTimer !== undefined) return;
+    this.#syncTimer = this.#clock.setTimer(this.#tuning.asyncSyncIntervalMs, () => {
+      this.#syncTimer = undefined;
+      this.#syncAll().catch((error: unknown) => this.#fail(error));
+    });
+  }
+
+  #kept(endOffset: number): void {
+    this.#keptOffset = endOffset;
+    const segment = this.segments[this.segments.length - 1];
+    segment?.allocateAhead(endOffset - segment.baseOffset, () => {
+      // Only space was asked for; `#allocateFor` meets the same error where it matters.
+    });
+    let count = 0;
+    while (count < this.#waiters.length) {
+      if ((this.#waiters[count] as LogWaiter).endOffset > endOffset) break;
+      count++;
+    }
+    const kept = this.#waiters;
+    this.#waiters = count === kept.length ? [] : kept.slice(count);
+    for (let index = 0; index < count; index++) (kept[index] as LogWaiter).done(undefined);
+  }
+
+  /** Nothing behind the kept offset has been acknowledged: forget it, and say so to all who wait. */
+  #refused(error: RmqError): void {
+    const waiters = this.#waiters;
+    this.#waiters = [];
+    if (this.#failure === undefined) {
+      this.#endOffset = this.#keptOffset;
+      this.tail.rewind(this.#keptOffset);
+      while (this.segments.length > 0) {
+        const last = this.segments[this.segments.length - 1] as Segment; // length > 0
+        if (last.baseOffset < this.#keptOffset || last.baseOffset === 0) break;
+        this.segments.pop();
+        last.close().catch(() => undefined); // An empty file; recovery takes it as it is.
+      }
+    }
+    this.#rewound();
+    for (const waiter of waiters) waiter.done(error);
+  }
+
+  #fail(cause: unknown): RmqError {
+    const text = cause instanceof Error ? cause.message : String(cause);
+    this.#failure ??= new RmqError('STORE_FAILED', `the commit log cannot be written: ${text}`, {
+      hint: 'messages acknowledged so far are kept; mend the disk and restart the broker',
+      cause,
+    });
+    this.#options.logger.error('commit log failed, no more messages are accepted', { reason: text });
+    return this.#failure;
+  }
+
+  /** Removes a segment's file, durably. */
+  async removeFile(segment: Segment): Promise<void> {
+    await this.#files.remove(segment.path);
+    await this.#files.syncFolder(this.folder);
+  }
+
+  /** Waits for the flush under way, syncs what is written, closes the files. */
+  async close(): Promise<void> {
+    if (this.#syncTimer !== undefined) this.#clock.clearTimer(this.#syncTimer);
+    this.#syncTimer = undefined;
+    await this.#flushed;
+    if (this.#failure === undefined) await this.#syncAll();
+    for (const segment of this.segments) await segment.close();
+  }
+}
+
+function isNoSpace(error: unknown): boolean {
+  const code = (error as { code?: unknown } | null)?.code; // Node's errors carry a code
+  return code === 'ENOSPC' || code === 'EDQUOT';
+}

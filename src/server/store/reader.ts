@@ -1,0 +1,229 @@
+/**
+ * Reading: index entries and records, from memory when they are new, else from the database and the
+ * segments in blocks. A record whose checksum fails is never served.
+ */
+import { RmqError } from '../../protocol/errors.ts';
+import type {
+  PhysicalOffset,
+  QueueOffset,
+  StoredMessage,
+} from '../../protocol/message/message.ts';
+import { decodeRecord, RecordCheck, RecordLayout } from '../../protocol/message/record.ts';
+import type { Reply } from '../../util/reply.ts';
+import type { Logger } from '../shared/logger.ts';
+import type { IndexedQueue } from './index/queue.ts';
+import type { QueueIndex } from './index/queue-index.ts';
+import type { CommitLog } from './log/commit-log.ts';
+import type { QueueEntry } from './message-store.ts';
+
+/** Records that lie this close together are read in one go. */
+const readSpanBytes = 1 << 20;
+
+export class LogReader {
+  readonly #log: CommitLog;
+  readonly #index: QueueIndex;
+  readonly #logger: Logger;
+
+  constructor(log: CommitLog, index: QueueIndex, logger: Logger) {
+    this.#log = log;
+    this.#index = index;
+    this.#logger = logger;
+  }
+
+  readEntries(
+    queue: IndexedQueue,
+    from: number,
+    maxCount: number,
+    reply: Reply<readonly QueueEntry[], RmqError>,
+  ): void {
+    const begin = Math.max(from, queue.min);
+    const recent = queue.recent(begin, maxCount);
+    if (recent !== undefined) return reply(recent);
+    this.#index
+      .readBlock(queue, begin, maxCount)
+      .then((entries) => {
+        // Retention may have moved on meanwhile, or entries may have left memory: ask again.
+        if (entries.length === 0 && begin < queue.max) {
+          const now = queue.recent(Math.max(begin, queue.min), maxCount);
+          return reply(now ?? missing(queue, begin));
+        }
+        return reply(entries);
+      })
+      .catch((error: unknown) => reply(readError(error)));
+  }
+
+  readMessages(
+    entries: readonly QueueEntry[],
+    reply: Reply<readonly (StoredMessage | undefined)[], RmqError>,
+  ): void {
+    const messages: (StoredMessage | undefined)[] = [];
+    let isComplete = true;
+    for (const entry of entries) {
+      const message = this.#fromTail(entry.physicalOffset);
+      if (message === undefined) isComplete = false;
+      messages.push(message);
+    }
+    if (isComplete) return reply(messages);
+    this.#fill(entries, messages)
+      .then(() => reply(messages))
+      .catch((error: unknown) => reply(readError(error)));
+  }
+
+  #fromTail(offset: number): StoredMessage | undefined {
+    if (offset >= this.#log.keptOffset) return undefined;
+    const chunk = this.#log.tail.find(offset);
+    if (chunk === undefined) return undefined;
+    return decodeRecord(chunk.buffer, offset - chunk.beginOffset, chunk.size, RecordCheck.lengths);
+  }
+
+  /** Reads what memory did not have, neighbours together. */
+  async #fill(
+    entries: readonly QueueEntry[],
+    messages: (StoredMessage | undefined)[],
+  ): Promise<void> {
+    for (let first = 0; first < entries.length; ) {
+      if (messages[first] !== undefined) {
+        first++;
+        continue;
+      }
+      const begin = (entries[first] as QueueEntry).physicalOffset; // first < length
+      let end = begin + (entries[first] as QueueEntry).storeSizeBytes;
+      let next = first + 1;
+      for (; next < entries.length && messages[next] === undefined; next++) {
+        const entry = entries[next] as QueueEntry;
+        const entryEnd = entry.physicalOffset + entry.storeSizeBytes;
+        if (entry.physicalOffset < end || entryEnd - begin > readSpanBytes) break;
+        end = entryEnd;
+      }
+      const bytes = await this.#readRange(begin, end - begin);
+      for (let index = first; index < next; index++) {
+        const entry = entries[index] as QueueEntry;
+        messages[index] = this.#decode(bytes, entry.physicalOffset - begin, entry.physicalOffset);
+      }
+      first = next;
+    }
+  }
+
+  #decode(bytes: Buffer, at: number, offset: number): StoredMessage | undefined {
+    const message = decodeRecord(bytes, at, bytes.length, RecordCheck.checksums);
+    if (message?.physicalOffset === offset) return message;
+    if (offset >= this.#log.beginOffset) {
+      this.#logger.error('a record is damaged and cannot be served', { physicalOffset: offset });
+    }
+    return undefined;
+  }
+
+  /** Bytes of one segment; fewer when they are not (or no longer) there. */
+  async #readRange(offset: number, size: number): Promise<Buffer> {
+    const segment = this.#log.segments.find(
+      (one) => offset >= one.baseOffset && offset < one.endOffset,
+    );
+    if (segment === undefined) return Buffer.alloc(0);
+    const bytes = Buffer.alloc(Math.min(size, segment.endOffset - offset));
+    const got = await segment.read(bytes, 0, bytes.length, offset);
+    return bytes.subarray(0, got);
+  }
+
+  async readAt(offset: number): Promise<StoredMessage | undefined> {
+    if (!Number.isSafeInteger(offset) || offset < 0 || offset >= this.#log.keptOffset) {
+      return undefined;
+    }
+    const recent = this.#fromTail(offset);
+    if (recent !== undefined) return recent;
+    const layout = new RecordLayout();
+    const head = await this.#readRange(offset, 64 << 10);
+    const kind = layout.read(head, 0, head.length, RecordCheck.checksums);
+    if (kind === 'record') return this.#match(decodeRecord(head, 0, head.length), offset);
+    if (kind !== 'partial') return undefined;
+    const whole = await this.#readRange(offset, layout.size);
+    return this.#match(decodeRecord(whole, 0, whole.length), offset);
+  }
+
+  #match(message: StoredMessage | undefined, offset: number): StoredMessage | undefined {
+    return message?.physicalOffset === offset ? message : undefined;
+  }
+
+  /** Where the record that begins at `offset` ends; undefined when there is no whole one. */
+  async recordEnd(offset: number): Promise<number | undefined> {
+    const layout = new RecordLayout();
+    let bytes = await this.#readRange(offset, 64 << 10);
+    let kind = layout.read(bytes, 0, bytes.length, RecordCheck.checksums);
+    if (kind === 'partial' && layout.size > bytes.length) {
+      bytes = await this.#readRange(offset, layout.size);
+      kind = layout.read(bytes, 0, bytes.length, RecordCheck.checksums);
+    }
+    return kind === 'record' ? offset + layout.size : undefined;
+  }
+
+  /** First offset stored at or after a time; the queue's end when there is none. */
+  async offsetByTime(queue: IndexedQueue, timestampMs: number): Promise<QueueOffset> {
+    let low = queue.min;
+    let high = queue.max;
+    while (low < high) {
+      const middle = Math.floor((low + high) / 2);
+      const message = await this.#messageOf(queue, middle);
+      if (message !== undefined && message.storeTimestampMs >= timestampMs) high = middle;
+      else low = middle + 1;
+    }
+    return low as QueueOffset; // between min and max
+  }
+
+  async #messageOf(queue: IndexedQueue, offset: number): Promise<StoredMessage | undefined> {
+    const entry = await this.entryOf(queue, offset);
+    return entry === undefined ? undefined : await this.readAt(entry.physicalOffset);
+  }
+
+  async entryOf(queue: IndexedQueue, offset: number): Promise<QueueEntry | undefined> {
+    const recent = queue.recent(offset, 1);
+    if (recent !== undefined) return recent[0];
+    return (await this.#index.readBlock(queue, offset, 1))[0];
+  }
+
+  /** Cuts entries that point at or past `endOffset`: the database outlived the log's unsynced end. */
+  async cutEntries(endOffset: number): Promise<void> {
+    for (const queue of [...this.#index.all()]) {
+      let max = queue.max;
+      while (max > queue.min) {
+        const entry = await this.entryOf(queue, max - 1);
+        if (entry !== undefined && entry.physicalOffset < endOffset) break;
+        max--;
+      }
+      if (max === queue.max) continue;
+      this.#logger.warn('cut index entries past the end of the log', {
+        topic: queue.topic,
+        queueId: queue.queueId,
+        from: max,
+        to: queue.max,
+      });
+      queue.cutTo(max);
+      this.#index.markDirty(queue);
+    }
+  }
+
+  /** The first offset of a queue whose record the log still has. */
+  async firstOffsetFrom(queue: IndexedQueue, minPhysicalOffset: PhysicalOffset): Promise<number> {
+    let low = queue.min;
+    let high = queue.max;
+    while (low < high) {
+      const middle = Math.floor((low + high) / 2);
+      const entry = await this.entryOf(queue, middle);
+      if (entry !== undefined && entry.physicalOffset >= minPhysicalOffset) high = middle;
+      else low = middle + 1;
+    }
+    return low;
+  }
+}
+
+function readError(error: unknown): RmqError {
+  if (error instanceof RmqError) return error;
+  const reason = error instanceof Error ? error.message : String(error);
+  return new RmqError('INTERNAL', `the store cannot be read: ${reason}`, { cause: error });
+}
+
+function missing(queue: IndexedQueue, offset: number): RmqError {
+  return new RmqError(
+    'STORE_CORRUPT',
+    `queue ${queue.queueId} of ${queue.topic} has no index entry for offset ${offset}`,
+    { hint: 'stop the broker and delete the index folder; it is built again from the log' },
+  );
+}

@@ -1,0 +1,82 @@
+/**
+ * Deletes old segments, whole ones, oldest first, never the last. Runs beside everything else: a send
+ * never waits for it. A crash in between costs nothing: files go first, the index follows.
+ */
+import type { Timer } from '../../platform/clock.ts';
+import type { PhysicalOffset } from '../../protocol/message/message.ts';
+import type { QueueIndex } from './index/queue-index.ts';
+import type { CommitLog } from './log/commit-log.ts';
+import type { Segment } from './log/segment.ts';
+import type { LogStoreOptions, StoreTuning } from './options.ts';
+import { LogReader } from './reader.ts';
+
+export class Retention {
+  readonly #options: LogStoreOptions;
+  readonly #tuning: StoreTuning;
+  readonly #log: CommitLog;
+  readonly #index: QueueIndex;
+  readonly #reader: LogReader;
+  #timer: Timer | undefined = undefined;
+  #running: Promise<void> = Promise.resolve();
+  #isStopped = false;
+
+  constructor(
+    options: LogStoreOptions,
+    tuning: StoreTuning,
+    log: CommitLog,
+    index: QueueIndex,
+  ) {
+    this.#options = options;
+    this.#tuning = tuning;
+    this.#log = log;
+    this.#index = index;
+    this.#reader = new LogReader(log, index, options.logger);
+  }
+
+  start(): void {
+    if (this.#isStopped) return;
+    this.#timer = this.#options.clock.setTimer(this.#tuning.retentionIntervalMs, () => {
+      this.#running = this.run()
+        .catch((error: unknown) =>
+          this.#options.logger.warn('old messages cannot be deleted', { reason: String(error) }),
+        )
+        .then(() => this.start());
+    });
+  }
+
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    if (this.#timer !== undefined) this.#options.clock.clearTimer(this.#timer);
+    await this.#running;
+  }
+
+  /** One round. */
+  async run(): Promise<void> {
+    const { clock, retentionMs, logger } = this.#options;
+    const oldestMs = clock.nowMs() - retentionMs;
+    let deletedCount = 0;
+    while (this.#log.segments.length > 1 && !this.#isStopped) {
+      const segment = this.#log.segments[0] as Segment; // length > 1
+      if (segment.lastStoreTimestampMs >= oldestMs) break;
+      if (segment.endOffset > this.#log.keptOffset) break;
+      this.#log.segments.shift();
+      await segment.close();
+      await this.#log.removeFile(segment);
+      deletedCount++;
+    }
+    if (deletedCount === 0) return;
+    await this.#moveMinima();
+    logger.info('deleted old messages', { segments: deletedCount, from: this.#log.beginOffset });
+  }
+
+  async #moveMinima(): Promise<void> {
+    const begin = this.#log.beginOffset as PhysicalOffset; // an offset of the log
+    for (const queue of [...this.#index.all()]) {
+      const min = await this.#reader.firstOffsetFrom(queue, begin);
+      if (min === queue.min) continue;
+      queue.min = Math.min(min, queue.max);
+      this.#index.markDirty(queue);
+      await this.#index.dropBelow(queue);
+    }
+  }
+}
