@@ -1,0 +1,111 @@
+/** Headers of producers' requests: send, send back; facts/remoting.md §4. */
+import {
+  booleanOr,
+  headerCodec,
+  integer,
+  integerOr,
+  optionalInteger,
+  optionalText,
+  text,
+  textOr,
+} from './field.ts';
+import type { HeaderCodec } from './field.ts';
+
+/** SEND_MESSAGE (10) with long names, SEND_MESSAGE_V2 (310) and SEND_BATCH_MESSAGE (320) with short. */
+export interface SendHeader {
+  readonly producerGroup: string;
+  readonly topic: string;
+  /** Template of automatic creation, `TBW102`. */
+  readonly defaultTopic: string;
+  readonly defaultTopicQueueCount: number;
+  /** Negative: the broker chooses. */
+  readonly queueId: number;
+  readonly sysFlag: number;
+  readonly bornTimestampMs: number;
+  readonly flag: number;
+  /** Encoded properties, see `message/properties.ts`. */
+  readonly properties: string;
+  readonly reconsumeTimes: number;
+  readonly isUnitMode: boolean;
+  readonly maxReconsumeTimes: number | undefined;
+  readonly isBatch: boolean;
+  readonly brokerName: string | undefined;
+}
+
+export const sendHeader: HeaderCodec<SendHeader> = headerCodec({
+  producerGroup: text('producerGroup'),
+  topic: text('topic'),
+  defaultTopic: textOr('defaultTopic', ''),
+  defaultTopicQueueCount: integerOr('defaultTopicQueueNums', 0),
+  queueId: integer('queueId'),
+  sysFlag: integerOr('sysFlag', 0),
+  bornTimestampMs: integerOr('bornTimestamp', 0),
+  flag: integerOr('flag', 0),
+  properties: textOr('properties', ''),
+  reconsumeTimes: integerOr('reconsumeTimes', 0),
+  isUnitMode: booleanOr('unitMode', false),
+  maxReconsumeTimes: optionalInteger('maxReconsumeTimes'),
+  isBatch: booleanOr('batch', false),
+  brokerName: optionalText('bname'),
+});
+
+export const sendHeaderV2: HeaderCodec<SendHeader> = headerCodec({
+  producerGroup: text('a'),
+  topic: text('b'),
+  defaultTopic: textOr('c', ''),
+  defaultTopicQueueCount: integerOr('d', 0),
+  queueId: integer('e'),
+  sysFlag: integerOr('f', 0),
+  bornTimestampMs: integerOr('g', 0),
+  flag: integerOr('h', 0),
+  properties: textOr('i', ''),
+  reconsumeTimes: integerOr('j', 0),
+  isUnitMode: booleanOr('k', false),
+  maxReconsumeTimes: optionalInteger('l'),
+  isBatch: booleanOr('m', false),
+  brokerName: optionalText('n'),
+});
+
+/** Answer of the three. A batch has its message ids joined by commas. */
+export interface SendAnswer {
+  readonly offsetMessageId: string;
+  readonly queueId: number;
+  readonly queueOffset: number;
+  /** UNIQ_KEY. */
+  readonly transactionId: string | undefined;
+  readonly recallHandle: string | undefined;
+  readonly region: string | undefined;
+  readonly traceOn: string | undefined;
+}
+
+export const sendAnswer: HeaderCodec<SendAnswer> = headerCodec({
+  offsetMessageId: text('msgId'),
+  queueId: integer('queueId'),
+  queueOffset: integer('queueOffset'),
+  transactionId: optionalText('transactionId'),
+  recallHandle: optionalText('recallHandle'),
+  region: optionalText('MSG_REGION'),
+  traceOn: optionalText('TRACE_ON'),
+});
+
+/** CONSUMER_SEND_MSG_BACK (36); facts/remoting.md §4.5. */
+export interface SendBackHeader {
+  readonly physicalOffset: number;
+  readonly group: string;
+  /** Negative: dead letter; 0: the broker chooses by the attempts so far. */
+  readonly delayLevel: number;
+  readonly originMessageId: string | undefined;
+  readonly originTopic: string | undefined;
+  readonly maxReconsumeTimes: number | undefined;
+  readonly brokerName: string | undefined;
+}
+
+export const sendBackHeader: HeaderCodec<SendBackHeader> = headerCodec({
+  physicalOffset: integer('offset'),
+  group: text('group'),
+  delayLevel: integer('delayLevel'),
+  originMessageId: optionalText('originMsgId'),
+  originTopic: optionalText('originTopic'),
+  maxReconsumeTimes: optionalInteger('maxReconsumeTimes'),
+  brokerName: optionalText('bname'),
+});
