@@ -1,0 +1,112 @@
+/**
+ * Our server as a user runs it: real processes of `bin/rmq.js` on free ports, for suites and
+ * benchmarks that look from outside. Everything that was started ends with `stop()`, and with the
+ * process that started it (`--exit-with-parent`).
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+
+const executable = fileURLToPath(new URL('../../bin/rmq.js', import.meta.url));
+
+/** The line of `--ready-json`. */
+export interface ReadyLine {
+  readonly pid: number;
+  readonly namesrv: string | null;
+  readonly broker: string | null;
+  readonly grpc: string | null;
+  readonly dataDir: string | null;
+  readonly readyMs: number;
+}
+
+export interface ServerProcess {
+  readonly child: ChildProcess;
+  readonly ready: ReadyLine;
+  /** What it wrote on stderr so far. */
+  log(): string;
+  stop(): Promise<void>;
+}
+
+/**
+ * Starts `rmq start --ports auto` with `flags` and waits until it serves.
+ * @throws Error with its stderr when it ends first or is not ready in `deadlineMs`.
+ */
+export async function startProcess(
+  flags: readonly string[],
+  options: { readonly deadlineMs?: number; readonly node?: string } = {},
+): Promise<ServerProcess> {
+  const args = [executable, 'start', '--ports', 'auto', '--ready-json', '-', '--exit-with-parent'];
+  const child = spawn(options.node ?? process.execPath, [...args, ...flags], {
+    stdio: ['pipe', 'pipe', 'pipe'],
+  });
+  let log = '';
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    log = (log + text).slice(-100_000);
+  });
+  const deadline = AbortSignal.timeout(options.deadlineMs ?? 20_000);
+  const lines = createInterface({ input: child.stdout });
+  const ready = await new Promise<ReadyLine>((resolve, reject) => {
+    lines.on('line', (line) => {
+      if (line.startsWith('{')) resolve(JSON.parse(line) as ReadyLine);
+    });
+    child.once('exit', (code) => reject(new Error(`rmq start ended with ${code}:\n${log}`)));
+    child.once('error', reject);
+    deadline.addEventListener('abort', () => {
+      child.kill('SIGKILL');
+      reject(new Error(`rmq start was not ready in time:\n${log}`));
+    });
+  });
+  return { child, ready, log: () => log, stop: () => stopProcess(child) };
+}
+
+/** SIGTERM, and SIGKILL when that did not end it within ten seconds. */
+export async function stopProcess(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const ended = once(child, 'exit');
+  child.kill('SIGTERM');
+  const killer = setTimeout(() => child.kill('SIGKILL'), 10_000);
+  await ended;
+  clearTimeout(killer);
+}
+
+export interface Deployment {
+  readonly grpc: string;
+  readonly namesrv: string;
+  readonly processes: readonly ServerProcess[];
+  stop(): Promise<void>;
+}
+
+/** Starts all roles, in one process or in three, in a data folder that goes away at the end. */
+export async function startDeployment(
+  kind: 'one' | 'three',
+  flags: readonly string[] = [],
+): Promise<Deployment> {
+  const folder = await mkdtemp(join(tmpdir(), 'rmq-test-'));
+  const processes: ServerProcess[] = [];
+  const stop = async (): Promise<void> => {
+    for (const server of processes.toReversed()) await server.stop();
+    await rm(folder, { recursive: true, force: true });
+  };
+  const start = async (name: string, more: readonly string[]): Promise<ReadyLine> => {
+    const server = await startProcess(['--data', join(folder, name), ...more, ...flags]);
+    processes.push(server);
+    return server.ready;
+  };
+  try {
+    if (kind === 'one') {
+      const { grpc, namesrv } = await start('all', []);
+      return { grpc: String(grpc), namesrv: String(namesrv), processes, stop };
+    }
+    const { namesrv } = await start('nameserver', ['--role', 'nameserver']);
+    await start('broker', ['--role', 'broker', '--namesrv', String(namesrv)]);
+    const { grpc } = await start('proxy', ['--role', 'proxy', '--namesrv', String(namesrv)]);
+    return { grpc: String(grpc), namesrv: String(namesrv), processes, stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
