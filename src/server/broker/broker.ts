@@ -1,0 +1,281 @@
+/**
+ * The broker in this process: `BrokerApi` over a store. Topics, groups and delivery have their own
+ * files; sending is in `sending.ts`, reading by offset in `pulling.ts`.
+ */
+import type { Clock } from '../../platform/clock.ts';
+import type { Random } from '../../platform/random.ts';
+import { RmqError } from '../../protocol/errors.ts';
+import type {
+  PhysicalOffset,
+  QueueOffset,
+  RecordHost,
+  StoredMessage,
+} from '../../protocol/message/message.ts';
+import type { Reply } from '../../util/reply.ts';
+import type { Logger } from '../shared/logger.ts';
+import type { MessageStore } from '../store/message-store.ts';
+import type {
+  AckRequest,
+  BrokerApi,
+  Cancel,
+  ChangeInvisibleTimeRequest,
+  DeadLetterRequest,
+  GroupConfig,
+  PopRequest,
+  PopResult,
+  PullRequest,
+  PullResult,
+  QueueRange,
+  SendRequest,
+  SendResult,
+  TopicConfig,
+} from './api.ts';
+import { Permission } from './api.ts';
+import { DeadLetters } from './delivery/dead-letters.ts';
+import { Delivery } from './delivery/delivery.ts';
+import { GroupTable } from './groups/group-table.ts';
+import { Pulling } from './pulling.ts';
+import { Sending } from './sending.ts';
+import { topicOf, TopicTable } from './topics/topic-table.ts';
+
+export interface BrokerOptions {
+  readonly store: MessageStore;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly storeHost: RecordHost;
+  readonly settings: {
+    readonly clusterName: string;
+    readonly brokerName: string;
+    readonly isAutoCreateTopicEnabled: boolean;
+    readonly isAutoCreateGroupEnabled: boolean;
+    readonly defaultTopicQueueCount: number;
+  };
+}
+
+/** What NameServers compare to see whether a broker's topics changed; facts/store.md §9. */
+export interface DataVersion {
+  readonly counter: number;
+  readonly stateVersion: number;
+  readonly timestamp: number;
+}
+
+export class Broker implements BrokerApi {
+  readonly clusterName: string;
+  readonly brokerName: string;
+  /** Bits of `Permission` of the broker itself. */
+  readonly permission: number = Permission.read | Permission.write;
+  readonly store: MessageStore;
+  readonly #options: BrokerOptions;
+  readonly #topics: TopicTable;
+  readonly #groups: GroupTable;
+  readonly #delivery: Delivery;
+  readonly #sending: Sending;
+  readonly #pulling: Pulling;
+  readonly #listeners: ((changed: readonly TopicConfig[]) => void)[] = [];
+  readonly #startedMs: number;
+
+  constructor(options: BrokerOptions) {
+    const { store, clock, settings, logger } = options;
+    this.#options = options;
+    this.clusterName = settings.clusterName;
+    this.brokerName = settings.brokerName;
+    this.store = store;
+    this.#startedMs = clock.nowMs();
+    this.#topics = new TopicTable({ store, logger, changed: (changed) => this.#announce(changed) });
+    this.#groups = new GroupTable({ store, isAutoCreate: settings.isAutoCreateGroupEnabled });
+    const deadLetters = new DeadLetters({ store, topics: this.#topics, logger });
+    const brokerName = settings.brokerName;
+    this.#delivery = new Delivery({ store, clock, brokerName, deadLetters });
+    this.#sending = new Sending({ ...options, topics: this.#topics });
+    this.#pulling = new Pulling({ store, clock });
+    for (const source of [this.#topics, this.#groups, this.#delivery]) store.addStateSource(source);
+  }
+
+  /** Loads its state; the store has been started. */
+  async start(): Promise<void> {
+    await this.#topics.load();
+    await this.#groups.load();
+    await this.#delivery.load();
+    this.#makeSystemTopics();
+  }
+
+  /** Ends all waiting receives. The store is stopped by whoever started it. */
+  stop(): void {
+    this.#delivery.releaseAll();
+    this.#pulling.releaseAll();
+  }
+
+  #makeSystemTopics(): void {
+    const { clusterName, brokerName, isAutoCreateTopicEnabled } = this.#options.settings;
+    const inherit = Permission.inherit | Permission.read | Permission.write;
+    const wanted = [
+      topicOf('SELF_TEST_TOPIC', 1),
+      topicOf(clusterName, 16, inherit),
+      topicOf(brokerName, 1, inherit),
+    ];
+    if (isAutoCreateTopicEnabled) wanted.push(topicOf('TBW102', 8, inherit));
+    for (const topic of wanted) {
+      if (this.#topics.get(topic.topic) === undefined) this.#topics.set(topic);
+    }
+  }
+
+  get dataVersion(): DataVersion {
+    return { counter: this.#topics.changeCount, stateVersion: 0, timestamp: this.#startedMs };
+  }
+
+  /** Hears of every change of topics; an empty list after a deletion. */
+  onTopicsChanged(listener: (changed: readonly TopicConfig[]) => void): void {
+    this.#listeners.push(listener);
+  }
+
+  #announce(changed: readonly TopicConfig[]): void {
+    for (const listener of this.#listeners) listener(changed);
+  }
+
+  send(request: SendRequest, reply: Reply<readonly SendResult[], RmqError>): void {
+    this.#sending.send(request, reply);
+  }
+
+  pop(request: PopRequest, reply: Reply<PopResult, RmqError>): Cancel {
+    try {
+      const topic = this.#readable(request.topic, request.queueId);
+      const group = this.#groups.require(request.group);
+      if (!group.isConsumeEnabled) {
+        throw new RmqError('NO_PERMISSION', `group ${request.group} may not consume`);
+      }
+      const isAny = request.queueId < 0;
+      const ids = isAny ? range(topic.readQueueCount) : [request.queueId];
+      const queues = ids.map((id) => this.store.queue(request.topic, id));
+      return this.#delivery.pop({ request, queues, retryCountMax: group.retryCountMax }, reply);
+    } catch (error) {
+      reply(error as RmqError); // only those two functions throw, and only RmqErrors
+      return () => undefined;
+    }
+  }
+
+  #readable(topic: string, queueId: number): TopicConfig {
+    const config = this.#topics.get(topic);
+    if (config === undefined) {
+      throw new RmqError('TOPIC_NOT_FOUND', `topic ${topic} does not exist on ${this.brokerName}`, {
+        hint: `create it: rmq topic create ${topic}`,
+      });
+    }
+    if ((config.permission & Permission.read) === 0) {
+      throw new RmqError('NO_PERMISSION', `topic ${topic} may not be read`);
+    }
+    if (queueId >= config.readQueueCount) {
+      throw new RmqError(
+        'ILLEGAL_QUEUE',
+        `topic ${topic} has read queues 0 to ${config.readQueueCount - 1}, not ${queueId}`,
+      );
+    }
+    return config;
+  }
+
+  ack(request: AckRequest, reply: Reply<readonly (RmqError | undefined)[], RmqError>): void {
+    this.#delivery.ack(request, reply);
+  }
+
+  changeInvisibleTime(request: ChangeInvisibleTimeRequest, reply: Reply<string, RmqError>): void {
+    this.#delivery.changeInvisibleTime(request, reply);
+  }
+
+  sendToDeadLetters(request: DeadLetterRequest, reply: Reply<undefined, RmqError>): void {
+    this.#delivery.sendToDeadLetters(request, reply);
+  }
+
+  pull(request: PullRequest, reply: Reply<PullResult, RmqError>): Cancel {
+    try {
+      this.#readable(request.topic, request.queueId);
+      return this.#pulling.pull(request, reply);
+    } catch (error) {
+      reply(error as RmqError); // as above
+      return () => undefined;
+    }
+  }
+
+  getTopic(topic: string): Promise<TopicConfig | undefined> {
+    return Promise.resolve(this.#topics.get(topic));
+  }
+
+  listTopics(): Promise<readonly TopicConfig[]> {
+    return Promise.resolve(this.#topics.all());
+  }
+
+  putTopic(config: TopicConfig): Promise<void> {
+    return this.#topics.put(config);
+  }
+
+  async deleteTopic(topic: string): Promise<void> {
+    this.#delivery.dropTopic(topic);
+    this.store.dropTopic(topic);
+    await this.#topics.delete(topic);
+  }
+
+  async topicQueues(topic: string): Promise<readonly QueueRange[]> {
+    const config = this.#topics.get(topic);
+    if (config === undefined) return [];
+    const ranges: QueueRange[] = [];
+    for (const queueId of range(Math.max(config.readQueueCount, config.writeQueueCount))) {
+      const { minOffset, maxOffset } = this.store.queue(topic, queueId);
+      const last = await this.#newest(topic, queueId);
+      const lastStoreTimestampMs = last?.storeTimestampMs ?? 0;
+      ranges.push({ queueId, minOffset, maxOffset, lastStoreTimestampMs });
+    }
+    return ranges;
+  }
+
+  #newest(topic: string, queueId: number): Promise<StoredMessage | undefined> {
+    const queue = this.store.queue(topic, queueId);
+    if (queue.maxOffset === queue.minOffset) return Promise.resolve(undefined);
+    const offset = (queue.maxOffset - 1) as QueueOffset; // of this queue
+    return new Promise((resolve, reject) => {
+      this.store.readEntries(queue, offset, 1, (entries) => {
+        if (entries instanceof Error) return reject(entries);
+        this.store.readMessages(entries, (messages) => {
+          if (messages instanceof Error) reject(messages);
+          else resolve(messages[0]);
+        });
+      });
+    });
+  }
+
+  getGroup(group: string): Promise<GroupConfig | undefined> {
+    return Promise.resolve(this.#groups.get(group));
+  }
+
+  listGroups(): Promise<readonly GroupConfig[]> {
+    return Promise.resolve(this.#groups.all());
+  }
+
+  putGroup(config: GroupConfig): Promise<void> {
+    return this.#groups.put(config);
+  }
+
+  async deleteGroup(group: string, options: { readonly cleanOffsets: boolean }): Promise<void> {
+    if (options.cleanOffsets) this.#delivery.dropGroup(group);
+    await this.#groups.delete(group);
+  }
+
+  getOffset(group: string, topic: string, queueId: number): Promise<QueueOffset | undefined> {
+    return Promise.resolve(this.#delivery.offsetOf(group, topic, queueId));
+  }
+
+  putOffset(group: string, topic: string, queueId: number, offset: QueueOffset): Promise<void> {
+    this.#delivery.reset(group, topic, queueId, offset);
+    return Promise.resolve();
+  }
+
+  offsetByTime(topic: string, queueId: number, timestampMs: number): Promise<QueueOffset> {
+    return this.store.offsetByTime(this.store.queue(topic, queueId), timestampMs);
+  }
+
+  messageAt(offset: PhysicalOffset): Promise<StoredMessage | undefined> {
+    return this.store.readAt(offset);
+  }
+}
+
+function range(count: number): number[] {
+  return Array.from({ length: count }, (_, index) => index);
+}

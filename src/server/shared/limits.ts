@@ -1,0 +1,16 @@
+/** Every limit of the server, with a name and a number (style.md §4). */
+export const limits = {
+  /** Receives that may wait at a time, all groups together; facts/broker.md §10. */
+  parkedReceiveCountMax: 100_000,
+  /** Messages of one receive. */
+  receiveCountMax: 32,
+  /** Bytes of bodies in one receive; the first message always fits. */
+  receiveSizeMaxBytes: 8 << 20,
+  /** Messages in flight in one queue of one group; more wait until some are acknowledged. */
+  inFlightCountMax: 20_000,
+  /** Index entries examined for one receive before it looks at the next queue. */
+  examinedEntryCountMax: 800,
+  topicCountMax: 100_000,
+  groupCountMax: 100_000,
+  topicQueueCountMax: 4_096,
+} as const;
