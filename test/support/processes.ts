@@ -27,7 +27,7 @@ export interface ServerProcess {
   readonly child: ChildProcess;
   readonly ready: ReadyLine;
   /** What it wrote on stderr so far. */
-  log(): string;
+  readonly log: () => string;
   stop(): Promise<void>;
 }
 
