@@ -5,6 +5,7 @@
 import type { HostPort } from '../../platform/network.ts';
 import type { RmqError } from '../../protocol/errors.ts';
 import type { ExtFields } from '../../protocol/remoting/command.ts';
+import type { RemotingAnswer } from '../../transport/remoting-connection.ts';
 
 /** One client connection of a Remoting port. The same object for all its requests. */
 export interface RemotingSession {
@@ -24,14 +25,6 @@ export interface RemotingSession {
   /** Runs when the connection is gone, once; at once when it already is. */
   onClose(run: () => void): void;
   close(): void;
-}
-
-export interface RemotingAnswer {
-  readonly code: number;
-  readonly remark: string | undefined;
-  readonly extFields: ExtFields;
-  /** Belongs to the receiver. */
-  readonly body: Buffer;
 }
 
 export interface RemotingRequest {

@@ -1,0 +1,95 @@
+/**
+ * Remoting frame, all integers big-endian (facts/remoting.md 1.1):
+ *   0  int32  length of what follows
+ *   4  uint8  serialization of the header (0 JSON, 1 ROCKETMQ)
+ *   5  uint24 header length
+ *   8  header, then body to the end
+ */
+import { RmqError } from '../errors.ts';
+import type { RemotingCommand } from './command.ts';
+import { type CommandHead, decodeHeader, encodeHeader } from './header.ts';
+
+/** Largest frame, its length field included, as Apache's. */
+export const frameSizeMaxBytes = 16_777_216;
+const prefixSizeBytes = 8;
+
+/**
+ * Takes chunks, hands out whole frames. Holds at most one frame and one chunk. A frame that lies in one
+ * chunk is a view into it; one that spans chunks is joined once, when it is complete.
+ */
+export class FrameDecoder {
+  readonly #maxBytes: number;
+  #chunks: Buffer[] = [];
+  #size = 0;
+  #wanted = 4;
+
+  constructor(maxBytes: number = frameSizeMaxBytes) {
+    this.#maxBytes = maxBytes;
+  }
+
+  /** Bytes held for a frame that is not complete. */
+  get heldBytes(): number {
+    return this.#size;
+  }
+
+  /** `chunk` belongs to the decoder. */
+  push(chunk: Buffer): void {
+    if (chunk.length === 0) return;
+    this.#chunks.push(chunk);
+    this.#size += chunk.length;
+  }
+
+  /**
+   * The next whole frame, or undefined. Its body is a view, valid until the next `push`.
+   * @throws RmqError FRAME_TOO_LARGE, BAD_FRAME; the stream cannot be read on then.
+   */
+  next(): RemotingCommand | undefined {
+    if (this.#size < this.#wanted) return undefined;
+    const start = this.#joined();
+    const length = start.readInt32BE(0);
+    if (length > this.#maxBytes - 4) {
+      throw new RmqError('FRAME_TOO_LARGE', `a frame of ${length} bytes, at most ${this.#maxBytes - 4}`);
+    }
+    if (length < 4) throw new RmqError('BAD_FRAME', `a frame of ${length} bytes`);
+    const total = length + 4;
+    if (this.#size < total) {
+      this.#wanted = total;
+      return undefined;
+    }
+    this.#wanted = 4;
+    this.#size -= total;
+    this.#chunks = this.#size === 0 ? [] : [start.subarray(total)];
+    return decodeFrame(start.subarray(0, total));
+  }
+
+  #joined(): Buffer {
+    const first = this.#chunks[0];
+    if (this.#chunks.length === 1 && first !== undefined) return first;
+    const joined = Buffer.concat(this.#chunks, this.#size);
+    this.#chunks = [joined];
+    return joined;
+  }
+}
+
+/** @throws RmqError BAD_FRAME */
+export function decodeFrame(frame: Buffer): RemotingCommand {
+  const word = frame.readInt32BE(4);
+  const headerEnd = prefixSizeBytes + (word & 0xffffff);
+  if (headerEnd > frame.length) throw new RmqError('BAD_FRAME', 'the header is longer than the frame');
+  const head = decodeHeader(frame.subarray(prefixSizeBytes, headerEnd), word >>> 24);
+  return { ...head, body: frame.subarray(headerEnd) };
+}
+
+/** Everything of a frame before the body. */
+export function encodeFrameHead(head: CommandHead, bodySize: number): Buffer {
+  const header = encodeHeader(head);
+  const out = Buffer.allocUnsafe(prefixSizeBytes + header.length);
+  out.writeInt32BE(4 + header.length + bodySize, 0);
+  out.writeInt32BE((head.serializeType << 24) | header.length, 4);
+  header.copy(out, prefixSizeBytes);
+  return out;
+}
+
+export function encodeFrame(command: RemotingCommand): Buffer {
+  return Buffer.concat([encodeFrameHead(command, command.body.length), command.body]);
+}
