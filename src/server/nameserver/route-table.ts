@@ -1,0 +1,237 @@
+/**
+ * What a NameServer knows: brokers, their topics, proxies. Pure state with time passed in; nothing of
+ * it is kept on disk (facts/remoting.md 3.1). An entry that was not renewed within its window, or
+ * whose connection closed, is dropped by the caller's scan.
+ */
+import type { DataVersion, TopicConfigBody } from '../../protocol/remoting/bodies/topic-config.ts';
+
+export interface BrokerEntry {
+  readonly clusterName: string;
+  readonly brokerName: string;
+  readonly brokerId: number;
+  readonly address: string;
+  readonly haAddress: string;
+  readonly windowMs: number;
+  readonly isActingMasterEnabled: boolean;
+  /** The connection that it registered on. */
+  readonly sessionId: number;
+  dataVersion: DataVersion;
+  lastHeardMs: number;
+}
+
+export interface ProxyEntry {
+  readonly clusterName: string;
+  readonly proxyName: string;
+  readonly grpcAddress: string;
+  readonly windowMs: number;
+  readonly sessionId: number;
+  lastHeardMs: number;
+}
+
+export interface QueueData {
+  readonly brokerName: string;
+  readQueueNums: number;
+  writeQueueNums: number;
+  perm: number;
+  topicSysFlag: number;
+}
+
+export interface BrokerData {
+  readonly brokerName: string;
+  readonly cluster: string;
+  readonly brokerAddrs: Map<number, string>;
+  isActingMasterEnabled: boolean;
+}
+
+const writeBit = 2;
+
+export class RouteTable {
+  /** Changes with everything that a route answer shows. */
+  version = 0;
+  readonly #topics = new Map<string, Map<string, QueueData>>();
+  readonly #brokers = new Map<string, BrokerData>();
+  readonly #live = new Map<string, BrokerEntry>();
+  readonly #proxies = new Map<string, ProxyEntry>();
+
+  liveBrokers(): Iterable<BrokerEntry> {
+    return this.#live.values();
+  }
+
+  liveProxies(): Iterable<ProxyEntry> {
+    return this.#proxies.values();
+  }
+
+  broker(brokerName: string): BrokerData | undefined {
+    return this.#brokers.get(brokerName);
+  }
+
+  brokers(): Iterable<BrokerData> {
+    return this.#brokers.values();
+  }
+
+  entry(clusterName: string, address: string): BrokerEntry | undefined {
+    return this.#live.get(liveKey(clusterName, address));
+  }
+
+  topicNames(): string[] {
+    return [...this.#topics.keys()];
+  }
+
+  queues(topic: string): ReadonlyMap<string, QueueData> | undefined {
+    return this.#topics.get(topic);
+  }
+
+  /** Notes a registration. Topics come from masters only; `isComplete` is not known on the wire. */
+  register(entry: BrokerEntry, topics: readonly TopicConfigBody[]): void {
+    let broker = this.#brokers.get(entry.brokerName);
+    const isNew = broker === undefined;
+    if (broker === undefined) {
+      broker = {
+        brokerName: entry.brokerName,
+        cluster: entry.clusterName,
+        brokerAddrs: new Map(),
+        isActingMasterEnabled: entry.isActingMasterEnabled,
+      };
+      this.#brokers.set(entry.brokerName, broker);
+    }
+    broker.isActingMasterEnabled = entry.isActingMasterEnabled;
+    for (const [id, address] of broker.brokerAddrs) {
+      if (address === entry.address && id !== entry.brokerId) broker.brokerAddrs.delete(id);
+    }
+    const previous = broker.brokerAddrs.get(entry.brokerId);
+    if (previous !== undefined && previous !== entry.address) {
+      this.#live.delete(liveKey(entry.clusterName, previous));
+    }
+    const isAddressNew = previous !== entry.address;
+    broker.brokerAddrs.set(entry.brokerId, entry.address);
+    const known = this.entry(entry.clusterName, entry.address);
+    const isChanged = known === undefined || !isSameVersion(known.dataVersion, entry.dataVersion);
+    this.#live.set(liveKey(entry.clusterName, entry.address), entry);
+    if (isNew || isAddressNew) this.version++;
+    if (entry.brokerId !== 0 && !entry.isActingMasterEnabled) return;
+    for (const topic of topics) {
+      if (isChanged || this.#topics.get(topic.topic)?.has(entry.brokerName) !== true) {
+        this.#putTopic(entry.brokerName, topic);
+      }
+    }
+  }
+
+  #putTopic(brokerName: string, topic: TopicConfigBody): void {
+    let queues = this.#topics.get(topic.topic);
+    if (queues === undefined) {
+      queues = new Map();
+      this.#topics.set(topic.topic, queues);
+    }
+    queues.set(brokerName, {
+      brokerName,
+      readQueueNums: topic.readQueueCount,
+      writeQueueNums: topic.writeQueueCount,
+      perm: topic.permission,
+      topicSysFlag: topic.systemFlag,
+    });
+    this.version++;
+  }
+
+  /** Route data for a topic given by somebody else (REGISTER_TOPIC_IN_NAMESRV). */
+  putQueue(topic: string, queue: QueueData): void {
+    if (!this.#brokers.has(queue.brokerName)) return;
+    let queues = this.#topics.get(topic);
+    if (queues === undefined) {
+      queues = new Map();
+      this.#topics.set(topic, queues);
+    }
+    queues.set(queue.brokerName, queue);
+    this.version++;
+  }
+
+  unregister(clusterName: string, address: string): void {
+    const entry = this.#live.get(liveKey(clusterName, address));
+    if (entry === undefined) return;
+    this.#live.delete(liveKey(clusterName, address));
+    this.version++;
+    const broker = this.#brokers.get(entry.brokerName);
+    if (broker?.brokerAddrs.get(entry.brokerId) !== address) return;
+    broker.brokerAddrs.delete(entry.brokerId);
+    if (broker.brokerAddrs.size === 0) {
+      this.#brokers.delete(entry.brokerName);
+      this.#dropQueuesOf(entry.brokerName);
+      return;
+    }
+    if (!broker.isActingMasterEnabled || broker.brokerAddrs.has(0)) return;
+    for (const queues of this.#topics.values()) {
+      const queue = queues.get(entry.brokerName);
+      if (queue !== undefined) queue.perm &= ~writeBit;
+    }
+  }
+
+  #dropQueuesOf(brokerName: string): void {
+    for (const [topic, queues] of this.#topics) {
+      if (queues.delete(brokerName) && queues.size === 0) this.#topics.delete(topic);
+    }
+  }
+
+  registerProxy(entry: ProxyEntry): void {
+    this.#proxies.set(liveKey(entry.clusterName, entry.grpcAddress), entry);
+  }
+
+  unregisterProxy(clusterName: string, grpcAddress: string): void {
+    this.#proxies.delete(liveKey(clusterName, grpcAddress));
+  }
+
+  /** Drops everything that registered on a connection that is gone. @returns the names dropped. */
+  dropSession(sessionId: number): string[] {
+    return this.#dropWhere((entry) => entry.sessionId === sessionId);
+  }
+
+  /** Drops everything silent for longer than its window. @returns the names dropped. */
+  dropSilent(nowMs: number): string[] {
+    return this.#dropWhere((entry) => entry.lastHeardMs + entry.windowMs < nowMs);
+  }
+
+  #dropWhere(isDue: (entry: BrokerEntry | ProxyEntry) => boolean): string[] {
+    const dropped: string[] = [];
+    for (const entry of [...this.#live.values()]) {
+      if (!isDue(entry)) continue;
+      this.unregister(entry.clusterName, entry.address);
+      dropped.push(`${entry.brokerName}:${entry.brokerId}`);
+    }
+    for (const [key, entry] of this.#proxies) {
+      if (!isDue(entry)) continue;
+      this.#proxies.delete(key);
+      dropped.push(entry.proxyName);
+    }
+    return dropped;
+  }
+
+  deleteTopic(topic: string, clusterName: string | undefined): void {
+    const queues = this.#topics.get(topic);
+    if (queues === undefined) return;
+    for (const brokerName of [...queues.keys()]) {
+      const isOther = clusterName !== undefined && this.#brokers.get(brokerName)?.cluster !== clusterName;
+      if (!isOther) queues.delete(brokerName);
+    }
+    if (queues.size === 0) this.#topics.delete(topic);
+    this.version++;
+  }
+
+  /** Clears or sets the write permission of all of a broker's queues; how many. */
+  setWritable(brokerName: string, isWritable: boolean): number {
+    let count = 0;
+    for (const queues of this.#topics.values()) {
+      const queue = queues.get(brokerName);
+      if (queue === undefined) continue;
+      queue.perm = isWritable ? 6 : queue.perm & ~writeBit; // facts/remoting.md 3.5
+      count++;
+    }
+    this.version++;
+    return count;
+  }
+}
+
+function liveKey(clusterName: string, address: string): string {
+  return `${clusterName}\n${address}`;
+}
+
+function isSameVersion(a: DataVersion, b: DataVersion): boolean {
+  return a.counter === b.counter && a.stateVersion === b.stateVersion && a.timestamp === b.timestamp;
+}
