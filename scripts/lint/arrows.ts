@@ -25,7 +25,7 @@ export const rows: readonly Row[] = [
   { of: 'protocol', mayImport: ['util'] },
   { of: 'transport', mayImport: base },
   { of: 'client', mayImport: wire },
-  { of: 'commands', mayImport: client },
+  { of: 'commands', mayImport: ['commands/start.ts', ...client] },
   {
     of: 'commands/start.ts',
     mayImport: ['commands', 'server/start.ts', 'server/shared', ...client],

@@ -194,6 +194,7 @@ describe('import arrows', () => {
     ['commands/topic/list.ts', '../../client/admin.ts'],
     ['commands/start.ts', '../server/start.ts'],
     ['cli.ts', './commands/start.ts'],
+    ['commands/tree.ts', './start.ts'],
     ['index.ts', './server/start.ts'],
     ['server/start.ts', './broker/remoting/send.ts'],
     ['server/store/index/a.ts', 'level'],

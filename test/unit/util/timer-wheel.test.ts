@@ -88,13 +88,13 @@ describe('TimerWheel', () => {
     const clock = new HandClock(0);
     const wheel = new TimerWheel(clock);
     const log: string[] = [];
-    let second: WheelTimer | undefined;
+    const others: WheelTimer[] = [];
     wheel.set(10, () => {
       log.push('first');
-      if (second !== undefined) wheel.cancel(second);
+      for (const timer of others) wheel.cancel(timer);
       wheel.set(0, () => log.push(`again at ${clock.nowMs}`));
     });
-    second = wheel.set(10, () => log.push('second'));
+    others.push(wheel.set(10, () => log.push('second')));
     wheel.set(10, () => log.push('third'));
     clock.advance(100);
     expect(log).toEqual(['first', 'third', 'again at 15']);
