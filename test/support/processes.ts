@@ -37,10 +37,11 @@ export interface ServerProcess {
  */
 export async function startProcess(
   flags: readonly string[],
-  options: { readonly deadlineMs?: number; readonly node?: string } = {},
+  options: { readonly deadlineMs?: number; readonly executable?: string } = {},
 ): Promise<ServerProcess> {
-  const args = [executable, 'start', '--ports', 'auto', '--ready-json', '-', '--exit-with-parent'];
-  const child = spawn(options.node ?? process.execPath, [...args, ...flags], {
+  const program = options.executable ?? executable;
+  const args = [program, 'start', '--ports', 'auto', '--ready-json', '-', '--exit-with-parent'];
+  const child = spawn(process.execPath, [...args, ...flags], {
     stdio: ['pipe', 'pipe', 'pipe'],
   });
   let log = '';
