@@ -1,0 +1,75 @@
+/**
+ * The Remoting port of a broker: one thin adapter onto `BrokerApi`, a file a family of requests. What is
+ * not in its table the listener answers with code 3.
+ */
+import type { Clock } from '../../../platform/clock.ts';
+import type { HandlerTable } from '../../remoting/handler.ts';
+import type { Logger } from '../../shared/logger.ts';
+import { ClientRegistry } from './client-registry.ts';
+import { clientHandlers } from './clients.ts';
+import type { HostedBroker, RemotingContext } from './context.ts';
+import { groupHandlers } from './groups.ts';
+import { infoHandlers } from './info.ts';
+import { messageHandlers } from './messages.ts';
+import { offsetHandlers } from './offsets.ts';
+import { ParkedRequests } from './parked-requests.ts';
+import { popHandlers } from './pop.ts';
+import { pullHandlers } from './pull.ts';
+import { QueueLocks } from './queue-locks.ts';
+import { sendHandlers } from './send.ts';
+import { topicHandlers } from './topics.ts';
+
+export interface BrokerRemotingOptions {
+  readonly broker: HostedBroker;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** host:port that clients are told; asked when needed, since a free port is known only later. */
+  readonly address: () => string;
+  /** Shown to administrators by 26; no secrets. */
+  readonly settings?: Readonly<Record<string, string | number | boolean>>;
+}
+
+export class BrokerRemoting {
+  readonly #context: RemotingContext;
+
+  constructor(options: BrokerRemotingOptions) {
+    const { broker, clock, logger } = options;
+    const isNotified = async (group: string): Promise<boolean> =>
+      (await broker.getGroup(group))?.isNotifyConsumersChangedEnabled ?? false;
+    this.#context = {
+      broker,
+      clock,
+      logger,
+      clients: new ClientRegistry(clock, isNotified),
+      locks: new QueueLocks(clock),
+      parked: new ParkedRequests(),
+      settings: options.settings ?? {},
+      startedAtMs: clock.nowMs(),
+      address: options.address,
+    };
+  }
+
+  /** Starts looking for silent clients. */
+  start(): void {
+    this.#context.clients.start();
+  }
+
+  stop(): void {
+    this.#context.clients.stop();
+  }
+
+  handlers(): HandlerTable {
+    const context = this.#context;
+    return new Map([
+      ...sendHandlers(context),
+      ...pullHandlers(context),
+      ...popHandlers(context),
+      ...offsetHandlers(context),
+      ...topicHandlers(context),
+      ...groupHandlers(context),
+      ...messageHandlers(context),
+      ...clientHandlers(context),
+      ...infoHandlers(context),
+    ]);
+  }
+}

@@ -1,0 +1,110 @@
+/** PULL_MESSAGE (11), LITE_PULL_MESSAGE (361); facts/remoting.md §5.3. */
+import { RmqError } from '../../../protocol/errors.ts';
+import type { QueueOffset } from '../../../protocol/message/message.ts';
+import { encodeStoredMessage } from '../../../protocol/message/record.ts';
+import { RequestCode, ResponseCode } from '../../../protocol/remoting/codes.ts';
+import { pullAnswer, PullFlag, pullHeader } from '../../../protocol/remoting/headers/pull.ts';
+import type { PullHeader } from '../../../protocol/remoting/headers/pull.ts';
+import type { Answer, AnswerParts, RemotingRequest } from '../../remoting/handler.ts';
+import type { Filter, PullResult } from '../api.ts';
+import type { Handlers, RemotingContext } from './context.ts';
+
+/** What one pull hands out at most, as Apache's does for what is in memory; facts/broker.md §3. */
+const pullSizeMaxBytes = 262_144;
+const pullCountMax = 32;
+
+export function pullHandlers(context: RemotingContext): Handlers {
+  const handler = (request: RemotingRequest, answer: Answer): void => pull(context, request, answer);
+  return [
+    [RequestCode.PULL_MESSAGE, handler],
+    [RequestCode.LITE_PULL_MESSAGE, handler],
+  ];
+}
+
+function pull(context: RemotingContext, request: RemotingRequest, answer: Answer): void {
+  const header = pullHeader.decode(request.extFields);
+  const filter = filterOf(context, header);
+  if (filter === undefined) {
+    const known = context.clients.consumerGroup(header.group) !== undefined;
+    answer({
+      code: ResponseCode.SUBSCRIPTION_NOT_EXIST,
+      remark: known
+        ? `the consumer group [${header.group}] does not subscribe topic [${header.topic}]`
+        : `the consumer's group info not exist, group: ${header.group}`,
+    });
+    return;
+  }
+  const { group, topic, queueId } = header;
+  if ((header.sysFlag & PullFlag.commitOffset) !== 0) {
+    void context.broker
+      .putOffset(group, topic, queueId, header.commitOffset as QueueOffset) // what it is
+      .catch((error: unknown) => context.logger.warn('pull could not commit', { group, topic, why: String(error) }));
+  }
+  let isAnswered = false;
+  const cancel = context.broker.pull(
+    {
+      group,
+      topic,
+      queueId,
+      offset: header.queueOffset as QueueOffset, // what it is
+      maxCount: Math.min(header.maxCount, pullCountMax),
+      maxSizeBytes: Math.min(header.maxSizeBytes ?? pullSizeMaxBytes, pullSizeMaxBytes),
+      filter,
+      pollingTimeMs: (header.sysFlag & PullFlag.suspend) === 0 ? 0 : header.suspendTimeoutMs,
+    },
+    (result) => {
+      isAnswered = true;
+      context.parked.forget(request.session, end);
+      answer(result instanceof RmqError ? result : toAnswer(header, result));
+    },
+  );
+  function end(): void {
+    cancel();
+  }
+  if (!isAnswered) context.parked.add(request.session, end);
+}
+
+/** The request's filter, or the group's subscription; undefined when there is neither. */
+function filterOf(context: RemotingContext, header: PullHeader): Filter | undefined {
+  if ((header.sysFlag & PullFlag.subscription) !== 0) {
+    return toFilter(header.expressionType, header.subscription);
+  }
+  const found = context.clients.consumerGroup(header.group)?.subscriptions.get(header.topic);
+  return found === undefined ? undefined : toFilter(found.expressionType, found.expression);
+}
+
+function toFilter(type: string | undefined, expression: string | undefined): Filter {
+  return { type: type === 'SQL92' ? 'SQL92' : 'TAG', expression: expression ?? '*' };
+}
+
+function toAnswer(header: PullHeader, result: PullResult): AnswerParts {
+  const extFields = pullAnswer.encode({
+    suggestedBrokerId: 0,
+    nextOffset: result.nextOffset,
+    minOffset: result.minOffset,
+    maxOffset: result.maxOffset,
+    topicSysFlag: 0,
+    groupSysFlag: 0,
+    forbiddenType: undefined,
+  });
+  const code = codeOf(header, result.status);
+  if (code !== ResponseCode.SUCCESS) return { code, remark: result.status, extFields };
+  return { remark: 'FOUND', extFields, body: result.messages.map((item) => encodeStoredMessage(item)) };
+}
+
+function codeOf(header: PullHeader, status: PullResult['status']): number {
+  switch (status) {
+    case 'FOUND':
+      return ResponseCode.SUCCESS;
+    case 'NO_MATCHED_MESSAGE':
+      return ResponseCode.PULL_RETRY_IMMEDIATELY;
+    case 'NO_MESSAGE_IN_QUEUE':
+      return header.queueOffset === 0 ? ResponseCode.PULL_NOT_FOUND : ResponseCode.PULL_OFFSET_MOVED;
+    case 'OFFSET_OVERFLOW_ONE':
+      return ResponseCode.PULL_NOT_FOUND;
+    case 'OFFSET_OVERFLOW_BADLY':
+    case 'OFFSET_TOO_SMALL':
+    case 'OFFSET_RESET':
+      return ResponseCode.PULL_OFFSET_MOVED;
+  }
+}

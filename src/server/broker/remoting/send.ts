@@ -1,0 +1,98 @@
+/** SEND_MESSAGE (10), SEND_MESSAGE_V2 (310), SEND_BATCH_MESSAGE (320); facts/remoting.md §4.1. */
+import { RmqError } from '../../../protocol/errors.ts';
+import type { MessageDraft, RecordHost } from '../../../protocol/message/message.ts';
+import { withoutProperties } from '../../../protocol/message/properties.ts';
+import { PropertyName } from '../../../protocol/message/property-names.ts';
+import { decodeBatchBody } from '../../../protocol/remoting/batch-body.ts';
+import { RequestCode } from '../../../protocol/remoting/codes.ts';
+import type { ExtFields } from '../../../protocol/remoting/command.ts';
+import type { HeaderCodec } from '../../../protocol/remoting/headers/field.ts';
+import { sendAnswer, sendHeader, sendHeaderV2 } from '../../../protocol/remoting/headers/send.ts';
+import type { SendHeader } from '../../../protocol/remoting/headers/send.ts';
+import type { Answer, RemotingRequest } from '../../remoting/handler.ts';
+import type { SendResult } from '../api.ts';
+import type { Handlers, RemotingContext } from './context.ts';
+import { toRecordHost } from './record-host.ts';
+
+const region = 'DefaultRegion';
+
+export function sendHandlers(context: RemotingContext): Handlers {
+  const handler =
+    (codec: HeaderCodec<SendHeader>, isBatchCode: boolean) =>
+    (request: RemotingRequest, answer: Answer): void => {
+      const header = codec.decode(request.extFields);
+      send(context, header, isBatchCode || header.isBatch, request, answer);
+    };
+  return [
+    [RequestCode.SEND_MESSAGE, handler(sendHeader, false)],
+    [RequestCode.SEND_MESSAGE_V2, handler(sendHeaderV2, false)],
+    [RequestCode.SEND_BATCH_MESSAGE, handler(sendHeaderV2, true)],
+  ];
+}
+
+function send(
+  context: RemotingContext,
+  header: SendHeader,
+  isBatch: boolean,
+  request: RemotingRequest,
+  answer: Answer,
+): void {
+  const bornHost = toRecordHost(request.session.remote);
+  // The request's body is a view that ends with this call; the drafts live until the append is done.
+  const body = Buffer.from(request.body);
+  const drafts = isBatch
+    ? decodeBatchBody(body).map((entry) =>
+        toDraft(header, bornHost, entry.body, entry.properties, entry.flag),
+      )
+    : [toDraft(header, bornHost, body, Buffer.from(header.properties, 'utf8'), header.flag)];
+  const { defaultTopic: topic, defaultTopicQueueCount: queueCount } = header;
+  context.broker.send(
+    {
+      drafts,
+      producerGroup: header.producerGroup,
+      createFrom: topic === '' ? undefined : { topic, queueCount },
+    },
+    (results) => {
+      if (results instanceof RmqError) answer(results);
+      else answer({ extFields: toAnswer(results) });
+    },
+  );
+}
+
+function toDraft(
+  header: SendHeader,
+  bornHost: RecordHost,
+  body: Uint8Array,
+  properties: Uint8Array,
+  flag: number,
+): MessageDraft {
+  return {
+    topic: header.topic,
+    queueId: header.queueId < 0 ? -1 : header.queueId,
+    flag,
+    sysFlag: header.sysFlag,
+    bornTimestampMs: header.bornTimestampMs,
+    bornHost,
+    reconsumeTimes: header.reconsumeTimes,
+    preparedTransactionOffset: 0,
+    body,
+    // A handle of an earlier life must not travel with the message; facts/remoting.md §4.1.
+    properties: withoutProperties(properties, [PropertyName.popCheckpoint]),
+  };
+}
+
+function toAnswer(results: readonly SendResult[]): ExtFields {
+  const first = results[0];
+  if (first === undefined) throw new RmqError('INTERNAL', 'a send was answered without a result');
+  const ids = results.map((result) => result.offsetMessageId);
+  const transactionIds = results.map((result) => result.messageId).filter((id) => id !== '');
+  return sendAnswer.encode({
+    offsetMessageId: ids.join(','),
+    queueId: first.queueId,
+    queueOffset: first.queueOffset,
+    transactionId: transactionIds.length === 0 ? undefined : transactionIds.join(','),
+    recallHandle: first.recallHandle,
+    region,
+    traceOn: 'true',
+  });
+}
