@@ -19,6 +19,10 @@ export class TagFilter {
     this.#hashes = new Set(parts.map(javaHashCode));
   }
 
+  get isAll(): boolean {
+    return this.#tags === undefined;
+  }
+
   /** False: the message with that hash is none of ours. True: its text decides. */
   mayMatch(tagsCode: number): boolean {
     return this.#tags === undefined || this.#hashes.has(tagsCode);

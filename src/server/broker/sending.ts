@@ -52,6 +52,10 @@ export class Sending {
       if (draft.body.length === 0) {
         return reply(new RmqError('MESSAGE_EMPTY', 'the message body is empty'));
       }
+      const unsupported = unsupportedKind(draft);
+      if (unsupported !== undefined) {
+        return reply(new RmqError('NOT_SUPPORTED', `${unsupported} messages are not supported yet`));
+      }
       const messageId = findProperty(draft.properties, 'UNIQ_KEY') ?? this.#uniqueKeys.next();
       ids.push(messageId);
       drafts.push(this.#complete(draft, queueId, messageId));
@@ -144,4 +148,17 @@ export class Sending {
       `request queueId[${draft.queueId}] is illegal, topic ${config.topic} has ${count} queues`,
     );
   }
+}
+
+/**
+ * Delivering these like any other message would be wrong: too early, or although rolled back. So they are
+ * refused until the broker can park them.
+ */
+function unsupportedKind(draft: MessageDraft): string | undefined {
+  const { properties } = draft;
+  if (findProperty(properties, 'TRAN_MSG') === 'true') return 'transactional';
+  for (const name of ['TIMER_DELIVER_MS', 'TIMER_DELAY_SEC', 'TIMER_DELAY_MS']) {
+    if (findProperty(properties, name) !== undefined) return 'delayed';
+  }
+  return Number(findProperty(properties, 'DELAY') ?? '0') > 0 ? 'delayed' : undefined;
 }

@@ -49,8 +49,11 @@ export class Delivery implements StateSource {
   readonly #states = new Map<string, Map<string, QueueState[]>>();
   readonly #dirty = new Set<QueueState>();
   #deleted: string[] = [];
-  readonly #parked = new Map<string, Set<PopJob>>();
+  /** Receives that wait, by topic and group. */
+  readonly #parked = new Map<string, Map<string, Set<PopJob>>>();
   #parkedCount = 0;
+  /** Nobody waits any more. */
+  isStopped = false;
   readonly #repeats = new Map<string, readonly Repeat[]>();
   #turn = 0;
 
@@ -91,9 +94,27 @@ export class Delivery implements StateSource {
 
   /** To be called after every change of a state. */
   changed(state: QueueState): void {
-    if (!state.isDirty) return;
+    if (!state.isDirty || state.isDropped) return;
     this.#dirty.add(state);
     this.store.requestStateWrite();
+    if (this.#parkedCount > 0) this.#arm(state);
+  }
+
+  /** Sets the timer for the next message that becomes visible, if somebody waits for one. */
+  #arm(state: QueueState): void {
+    if (state.isDropped || state.inFlight.size === 0) return;
+    if (this.#parked.get(state.topic)?.has(state.group) !== true) return;
+    if (state.nextVisibleMs >= state.timerDueMs) return;
+    if (state.timer !== undefined) this.wheel.cancel(state.timer);
+    state.timerDueMs = state.nextVisibleMs;
+    const delayMs = Math.max(1, state.nextVisibleMs - this.clock.nowMs());
+    state.timer = this.wheel.set(delayMs, () => {
+      state.timer = undefined;
+      state.timerDueMs = Number.POSITIVE_INFINITY;
+      this.#wake(state.topic, state.queueId, state.group);
+      // In the past: nobody waits for this very queue. The next who does sets the timer.
+      if (state.nextVisibleMs > this.clock.nowMs()) this.#arm(state);
+    });
   }
 
   #make(group: string, topic: string, queueId: number): QueueState {
@@ -120,7 +141,12 @@ export class Delivery implements StateSource {
   stateOf(group: string, queue: StoredQueue, startFrom: 'MIN' | 'MAX'): QueueState {
     const known = this.find(group, queue.topic, queue.queueId);
     if (known !== undefined) {
-      if (known.committed < queue.minOffset) known.clamp(queue.minOffset, queue.maxOffset);
+      const isBehind = known.committed < queue.minOffset;
+      // An offset past the end (somebody put it there) must not hide what comes.
+      if (isBehind || known.next > queue.maxOffset) {
+        known.clamp(queue.minOffset, queue.maxOffset);
+        this.changed(known);
+      }
       return known;
     }
     const state = this.#make(group, queue.topic, queue.queueId);
@@ -139,8 +165,23 @@ export class Delivery implements StateSource {
     const filter = new TagFilter(request.filter.expression);
     const turn = this.#turn++;
     const job = new PopJob({ delivery: this, plan, filter, turn, reply });
-    job.run();
+    const begin = (): void => job.run();
+    // A group that starts behind the newest message must find that place again after a crash, or it
+    // would skip what came in between. When the write fails, reading goes on (nothing new comes in).
+    if (this.#startGroup(plan)) this.store.writeStateNow().then(begin, begin);
+    else begin();
     return () => job.cancel();
+  }
+
+  /** Makes the states that are missing. True when one of them starts behind a message. */
+  #startGroup({ request, queues }: PopPlan): boolean {
+    let isBehind = false;
+    for (const queue of queues) {
+      if (this.find(request.group, queue.topic, queue.queueId) !== undefined) continue;
+      const state = this.stateOf(request.group, queue, request.startFrom);
+      if (state.next > queue.minOffset) isBehind = true;
+    }
+    return isBehind;
   }
 
   /** Lets the job wait for its queues. @returns an error when too many wait already. */
@@ -148,38 +189,70 @@ export class Delivery implements StateSource {
     if (this.#parkedCount >= limits.parkedReceiveCountMax) {
       return new RmqError('POLLING_FULL', `${this.#parkedCount} receives are waiting, the limit`);
     }
-    const { topic } = job.request;
-    let jobs = this.#parked.get(topic);
+    const { topic, group } = job.request;
+    let groups = this.#parked.get(topic);
+    if (groups === undefined) {
+      groups = new Map();
+      this.#parked.set(topic, groups);
+    }
+    let jobs = groups.get(group);
     if (jobs === undefined) {
       jobs = new Set();
-      this.#parked.set(topic, jobs);
+      groups.set(group, jobs);
     }
     jobs.add(job);
     this.#parkedCount++;
     return undefined;
   }
 
-  unpark(job: PopJob): void {
-    const jobs = this.#parked.get(job.request.topic);
-    if (jobs?.delete(job) !== true) return;
-    this.#parkedCount--;
-    if (jobs.size === 0) this.#parked.delete(job.request.topic);
+  /** Has those wake a parked receive that become visible in its queues. */
+  armQueues(group: string, queues: readonly StoredQueue[]): void {
+    for (const queue of queues) {
+      const state = this.find(group, queue.topic, queue.queueId);
+      if (state !== undefined) this.#arm(state);
+    }
   }
 
+  unpark(job: PopJob): void {
+    const { topic, group } = job.request;
+    const groups = this.#parked.get(topic);
+    const jobs = groups?.get(group);
+    if (jobs?.delete(job) !== true) return;
+    this.#parkedCount--;
+    if (jobs.size === 0) groups?.delete(group);
+    if (groups?.size === 0) this.#parked.delete(topic);
+  }
+
+  /** Runs those that wait for that queue, of one group or all, for as long as it has something. */
   #wake(topic: string, queueId: number, group?: string): void {
-    const jobs = this.#parked.get(topic);
-    if (jobs === undefined) return;
-    for (const job of [...jobs]) {
-      const wanted = job.request.queueId;
-      if (wanted >= 0 && wanted !== queueId) continue;
-      if (group !== undefined && group !== job.request.group) continue;
-      job.run();
+    const groups = this.#parked.get(topic);
+    if (groups === undefined) return;
+    for (const one of group === undefined ? [...groups.keys()] : [group]) {
+      const state = this.find(one, topic, queueId);
+      // In the order of their arrival; who is answered leaves the set.
+      for (const job of groups.get(one) ?? []) {
+        const wanted = job.request.queueId;
+        if (wanted >= 0 && wanted !== queueId) continue;
+        if (state !== undefined && !this.#hasWork(state)) break;
+        job.run();
+      }
     }
+  }
+
+  /** Whether looking at that queue may bring something. */
+  #hasWork(state: QueueState): boolean {
+    if (state.waiting.size > 0) return true;
+    if (state.inFlight.size > 0 && state.nextVisibleMs <= this.clock.nowMs()) return true;
+    if (state.inFlight.size >= limits.inFlightCountMax) return false;
+    return state.next < this.store.queue(state.topic, state.queueId).maxOffset;
   }
 
   /** Ends every wait with an empty result: the broker stops. */
   releaseAll(): void {
-    for (const jobs of [...this.#parked.values()]) for (const job of [...jobs]) job.cancel();
+    this.isStopped = true;
+    for (const groups of [...this.#parked.values()]) {
+      for (const jobs of [...groups.values()]) for (const job of [...jobs]) job.cancel();
+    }
     this.wheel.clear();
   }
 
@@ -216,9 +289,16 @@ export class Delivery implements StateSource {
   /** Done with a message: committed, and whoever waits behind it goes on. */
   finish(state: QueueState, offset: number): void {
     const isOrdered = state.inFlight.get(offset)?.messageGroup !== undefined;
+    const wasFull = state.inFlight.size + state.waiting.size >= limits.inFlightCountMax;
     state.remove(offset);
     this.changed(state);
     if (isOrdered) this.wakeWaiting(state);
+    else if (wasFull) this.wake(state);
+  }
+
+  /** Something of that queue may be had again. */
+  wake(state: QueueState): void {
+    this.#wake(state.topic, state.queueId, state.group);
   }
 
   /** Ordered delivery: a message group may have become free. */
@@ -274,9 +354,7 @@ export class Delivery implements StateSource {
     reply(
       formatReceiptHandle({ ...handle, popTimeMs: nowMs, invisibleTimeMs: request.invisibleTimeMs }),
     );
-    for (const job of [...(this.#parked.get(state.topic) ?? [])]) {
-      if (job.request.group === state.group) job.armVisible();
-    }
+    if (request.invisibleTimeMs === 0) this.wake(state);
   }
 
   /** Copies the message that a handle names to the dead letters; done only once the copy is kept. */
@@ -291,7 +369,8 @@ export class Delivery implements StateSource {
           return reply(new RmqError('MESSAGE_NOT_FOUND', `no message at offset ${offset}`));
         }
         this.deadLetters.add(state.group, message, entry.attempt, (error) => {
-          if (error === undefined) this.finish(state, entry.offset);
+          const isThere = state.inFlight.get(entry.offset) === entry;
+          if (error === undefined && isThere) this.finish(state, entry.offset);
           reply(error);
         });
       },
@@ -313,6 +392,10 @@ export class Delivery implements StateSource {
   }
 
   dropTopic(topic: string): void {
+    for (const jobs of [...(this.#parked.get(topic)?.values() ?? [])]) {
+      const gone = new RmqError('TOPIC_NOT_FOUND', `topic ${topic} was deleted`);
+      for (const job of [...jobs]) job.fail(gone);
+    }
     for (const [group, topics] of this.#states) {
       const list = topics.get(topic);
       if (list === undefined) continue;
@@ -330,6 +413,8 @@ export class Delivery implements StateSource {
   #forget(list: readonly (QueueState | undefined)[]): void {
     for (const state of list) {
       if (state === undefined) continue;
+      state.isDropped = true;
+      if (state.timer !== undefined) this.wheel.cancel(state.timer);
       this.#dirty.delete(state);
       this.#deleted.push(keyOf(state));
     }

@@ -17,6 +17,8 @@ import { type QueueState, InFlight } from './queue-state.ts';
 import { formatReceiptHandle, orderedReviveQueueId } from './receipt-handle.ts';
 
 const deadLetterRetryMs = 1_000;
+/** Index entries read at once where some may not be for us. */
+const pickyReadCount = 64;
 /** Of a message that is being read: it may belong to any group. */
 const unknownGroup = '\u0000';
 
@@ -37,7 +39,6 @@ export class PopJob {
   #isParked = false;
   #runAgain = false;
   #deadlineTimer: WheelTimer | undefined = undefined;
-  #visibleTimer: WheelTimer | undefined = undefined;
 
   constructor(options: {
     readonly delivery: Delivery;
@@ -69,6 +70,13 @@ export class PopJob {
     else this.#nextQueue(0);
   }
 
+  /** Ends a wait with an error. */
+  fail(error: RmqError): void {
+    if (this.#isAnswered || this.#isRunning) return;
+    this.#end();
+    this.#reply(error);
+  }
+
   /** The client is gone: what was found goes back at once. */
   cancel(): void {
     if (this.#isAnswered) return;
@@ -91,7 +99,7 @@ export class PopJob {
   }
 
   get #maxCount(): number {
-    return Math.min(this.request.maxCount, limits.receiveCountMax);
+    return Math.min(Math.max(1, this.request.maxCount), limits.receiveCountMax);
   }
 
   get #room(): number {
@@ -108,7 +116,7 @@ export class PopJob {
       return;
     }
     const leftMs = this.#deadlineMs - this.#delivery.clock.monotonicMs();
-    if (leftMs <= 0) return this.#answer();
+    if (leftMs <= 0 || this.#delivery.isStopped) return this.#answer();
     if (!this.#isParked) {
       const refused = this.#delivery.park(this);
       if (refused !== undefined) {
@@ -118,25 +126,7 @@ export class PopJob {
       this.#isParked = true;
       this.#deadlineTimer = this.#delivery.wheel.set(leftMs, () => this.#answer());
     }
-    this.armVisible();
-  }
-
-  /** Waits for the first message in flight that becomes visible again. */
-  armVisible(): void {
-    if (!this.#isParked || this.#isRunning) return;
-    if (this.#visibleTimer !== undefined) this.#delivery.wheel.cancel(this.#visibleTimer);
-    this.#visibleTimer = undefined;
-    let earliestMs = Number.POSITIVE_INFINITY;
-    for (const queue of this.#plan.queues) {
-      const state = this.#delivery.find(this.request.group, queue.topic, queue.queueId);
-      if (state !== undefined) earliestMs = Math.min(earliestMs, state.earliestVisibleMs());
-    }
-    if (earliestMs === Number.POSITIVE_INFINITY) return;
-    const delayMs = Math.max(1, earliestMs - this.#delivery.clock.nowMs());
-    this.#visibleTimer = this.#delivery.wheel.set(delayMs, () => {
-      this.#visibleTimer = undefined;
-      this.run();
-    });
+    this.#delivery.armQueues(this.request.group, this.#plan.queues);
   }
 
   #answer(): void {
@@ -144,10 +134,7 @@ export class PopJob {
     if (this.#isRunning) {
       return; // Something is being read: the reading's end answers.
     }
-    this.#isAnswered = true;
-    if (this.#isParked) this.#delivery.unpark(this);
-    if (this.#deadlineTimer !== undefined) this.#delivery.wheel.cancel(this.#deadlineTimer);
-    if (this.#visibleTimer !== undefined) this.#delivery.wheel.cancel(this.#visibleTimer);
+    this.#end();
     if (this.#isCancelled) this.#giveBack();
     else this.#delivery.remember(this.request, this.#batch);
     this.#reply({
@@ -155,6 +142,12 @@ export class PopJob {
       poppedAtMs: this.#delivery.clock.nowMs(),
       restCount: this.#restCount(),
     });
+  }
+
+  #end(): void {
+    this.#isAnswered = true;
+    if (this.#isParked) this.#delivery.unpark(this);
+    if (this.#deadlineTimer !== undefined) this.#delivery.wheel.cancel(this.#deadlineTimer);
   }
 
   #restCount(): number {
@@ -173,6 +166,7 @@ export class PopJob {
       entry.attempt--;
       state.hide(entry, this.#delivery.clock.nowMs());
       this.#delivery.changed(state);
+      this.#delivery.wake(state);
     }
   }
 
@@ -246,6 +240,7 @@ export class PopJob {
     entry.isReserved = true;
     this.#delivery.deadLetters.add(state.group, message, entry.attempt, (error) => {
       entry.isReserved = false;
+      if (state.inFlight.get(entry.offset) !== entry) return; // the offset was reset
       if (error !== undefined) return this.#comeBack(state, entry, deadLetterRetryMs);
       this.#delivery.finish(state, entry.offset);
     });
@@ -292,14 +287,22 @@ export class PopJob {
       return then();
     }
     const from = Math.max(state.next, queue.minOffset) as QueueEntry['queueOffset']; // of this queue
-    this.#delivery.store.readEntries(queue, from, this.#room, (entries) => {
+    const isPicky = this.request.isOrdered || !this.#filter.isAll;
+    const readCount = isPicky ? Math.max(this.#room, pickyReadCount) : this.#room;
+    this.#delivery.store.readEntries(queue, from, readCount, (entries) => {
       if (entries instanceof Error || entries.length === 0) return then();
-      // Somebody else may have gone on while this was read.
-      if (state.next > from) return this.#deliverNew(queue, state, examined, then);
+      // Somebody else may have gone on while this was read, or back.
+      if (Math.max(state.next, queue.minOffset) !== from) {
+        return this.#deliverNew(queue, state, examined + 1, then);
+      }
+      let wanted = entries.filter((entry) => this.#filter.mayMatch(entry.tagsCode));
       const last = entries[entries.length - 1] as QueueEntry; // not empty
       state.next = last.queueOffset + 1;
+      if (!this.request.isOrdered && wanted.length > this.#room) {
+        state.next = (wanted[this.#room] as QueueEntry).queueOffset; // in range
+        wanted = wanted.slice(0, this.#room);
+      }
       state.isDirty = true;
-      const wanted = entries.filter((entry) => this.#filter.mayMatch(entry.tagsCode));
       this.#deliverEntries(state, wanted, () => {
         this.#deliverNew(queue, state, examined + entries.length, then);
       });

@@ -3,6 +3,7 @@
  * `next`, are the messages in flight (and done ones that wait for an older). Pure data; who waits, who
  * wakes and what is stored is decided elsewhere.
  */
+import type { WheelTimer } from '../../../util/timer-wheel.ts';
 
 /** A message that has been delivered and is not done. One shape. */
 export class InFlight {
@@ -37,6 +38,11 @@ export class QueueState {
   isDirty = false;
   /** No message in flight becomes visible before this; may be too early, never too late. */
   nextVisibleMs = 0;
+  /** Wakes the receives that wait, at `timerDueMs`. Set only while there are some. */
+  timer: WheelTimer | undefined = undefined;
+  timerDueMs = Number.POSITIVE_INFINITY;
+  /** Its topic or group was deleted: nothing of it is stored any more. */
+  isDropped = false;
 
   constructor(group: string, topic: string, queueId: number) {
     this.group = group;
@@ -80,7 +86,9 @@ export class QueueState {
         continue;
       }
       if (group !== undefined) blocked.add(group);
-      nextVisibleMs = Math.min(nextVisibleMs, entry.isReserved ? nowMs : entry.visibleAtMs);
+      // A reserved one is hidden again when it has been read; a blocked one waits for its head.
+      if (entry.isReserved || (isVisible && isBlocked)) continue;
+      nextVisibleMs = Math.min(nextVisibleMs, entry.visibleAtMs);
     }
     // What was found may come back at once when it cannot be read.
     this.nextVisibleMs = found.length > 0 ? nowMs : nextVisibleMs;
@@ -92,15 +100,6 @@ export class QueueState {
     const isOrdered = first.done !== true && first.value.messageGroup !== undefined;
     if (!isOrdered) return this.inFlight.values();
     return [...this.inFlight.values()].sort((a, b) => a.offset - b.offset);
-  }
-
-  /** When the next message in flight becomes visible; Infinity without one. */
-  earliestVisibleMs(): number {
-    let earliest = Number.POSITIVE_INFINITY;
-    for (const entry of this.inFlight.values()) {
-      if (!entry.isReserved && entry.visibleAtMs < earliest) earliest = entry.visibleAtMs;
-    }
-    return earliest;
   }
 
   /** Ordered delivery: the first waiting messages of groups that have none in flight, in queue order. */
@@ -147,6 +146,7 @@ export class QueueState {
     this.next = offset;
     this.inFlight.clear();
     this.waiting.clear();
+    this.nextVisibleMs = 0;
     this.isDirty = true;
   }
 
@@ -160,6 +160,7 @@ export class QueueState {
     }
     this.next = Math.min(Math.max(this.next, min), max);
     this.committed = Math.min(Math.max(this.committed, min), this.next);
+    this.isDirty = true;
     this.advance();
   }
 }
