@@ -1,4 +1,5 @@
 /** The few gRPC calls that a benchmark needs, straight onto the wire: no client library in between. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import {
   type ChannelCredentials,
   Client,
@@ -167,6 +168,23 @@ export class GrpcProbe {
 /** A message id in the clients' format: version 01, then 16 bytes in hexadecimal. */
 export function messageIdOf(sequence: number): string {
   return `01${'0'.repeat(20)}${sequence.toString(16).toUpperCase().padStart(12, '0')}`;
+}
+
+/** Waits until the server has a route for a topic that was just made (Apache's proxy asks now and then). */
+export async function firstRoute(address: string, topic: string): Promise<void> {
+  const probe = new GrpcProbe(address);
+  try {
+    for (let tries = 100; ; tries -= 1) {
+      const queues = await probe.route(topic).catch((error: unknown) => {
+        if (tries === 0) throw error;
+        return [];
+      });
+      if (queues.length > 0) return;
+      await sleep(100);
+    }
+  } finally {
+    probe.close();
+  }
 }
 
 /** Sends one message and polls the queue that it went to until it is back. */

@@ -83,7 +83,11 @@ async function codec(): Promise<void> {
   const size = recordSizeBytes(draft, topic.length, placement);
   const out = Buffer.alloc(size);
   const count = 20_000;
-  const plain = { ...draft, body: Buffer.from(draft.body).toString('base64'), properties: 'TAGS=a' };
+  const plain = {
+    ...draft,
+    body: Buffer.from(draft.body).toString('base64'),
+    properties: 'TAGS=a',
+  };
   const json = JSON.stringify(plain);
   await compare(
     'record: encode 1 KiB',

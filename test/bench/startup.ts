@@ -15,8 +15,9 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs, promisify } from 'node:util';
+import { createTopic } from '../support/create-topic.ts';
 import { startProcess } from '../support/processes.ts';
-import { firstMessage } from './grpc-client.ts';
+import { firstMessage, firstRoute } from './grpc-client.ts';
 
 const executable = fileURLToPath(new URL('../../bin/rmq.js', import.meta.url));
 const apache = fileURLToPath(new URL('../../../shared/reference/apache', import.meta.url));
@@ -93,6 +94,7 @@ async function measureOurs(): Promise<Measured[]> {
     const begunMs = performance.now();
     const server = await startProcess(['--data', folder]);
     ready.push(performance.now() - begunMs);
+    await createTopic(String(server.ready.broker), 'bench');
     await firstMessage(String(server.ready.grpc), 'bench', 'bench-group');
     firsts.push(performance.now() - begunMs);
     await server.stop();
@@ -130,8 +132,8 @@ async function measureApache(): Promise<Measured[]> {
     const begunMs = performance.now();
     execFileSync(apache, ['start'], { env, stdio: 'ignore' });
     const readyMs = performance.now() - begunMs;
-    const topic = ['-n', '127.0.0.1:9876', '-t', 'bench', '-c', 'DefaultCluster'];
-    await admin('updateTopic', ...topic, '-r', '1', '-w', '1');
+    await createTopic('127.0.0.1:10911', 'bench');
+    await firstRoute('127.0.0.1:8081', 'bench');
     const sentMs = performance.now();
     await firstMessage('127.0.0.1:8081', 'bench', 'bench-group');
     const firstMs = readyMs + performance.now() - sentMs;

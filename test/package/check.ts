@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { firstMessage } from '../bench/grpc-client.ts';
+import { createTopic } from '../support/create-topic.ts';
 import { startProcess } from '../support/processes.ts';
 
 const run = promisify(execFile);
@@ -62,9 +63,10 @@ async function useIt(home: string): Promise<void> {
   );
   if (server === undefined) return;
   try {
-    await check('sends and receives over gRPC', () =>
-      firstMessage(String(server.ready.grpc), 'packed', 'packed-group'),
-    );
+    await check('sends and receives over gRPC', async () => {
+      await createTopic(String(server.ready.broker), 'packed');
+      await firstMessage(String(server.ready.grpc), 'packed', 'packed-group');
+    });
     const at = ['--namesrv', String(server.ready.namesrv)];
     await check('topic create, send', async () => {
       await rmq('topic', 'create', 'greetings', ...at);

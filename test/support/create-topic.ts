@@ -1,0 +1,30 @@
+/** Makes a topic as an administrator would, for suites that look from outside. */
+import { RemotingClient } from '../../src/client/remoting-client.ts';
+import { nodeClock } from '../../src/platform/node-clock.ts';
+import { nodeNetwork } from '../../src/platform/node-network.ts';
+import { createTopicHeader } from '../../src/protocol/remoting/headers/admin.ts';
+
+const updateAndCreateTopic = 17; // facts/remoting.md §2.3
+
+/** @throws Error when the broker (host:port) refuses. */
+export async function createTopic(broker: string, topic: string, queueCount = 1): Promise<void> {
+  const client = new RemotingClient({ network: nodeNetwork, clock: nodeClock });
+  try {
+    const header = createTopicHeader.encode({
+      topic,
+      defaultTopic: 'TBW102',
+      readQueueCount: queueCount,
+      writeQueueCount: queueCount,
+      permission: 6,
+      filterType: 'SINGLE_TAG',
+      systemFlag: 0,
+      isOrdered: false,
+      attributes: '+message.type=NORMAL',
+    });
+    const options = { timeoutMs: 5000 };
+    const answer = await client.invoke(broker, updateAndCreateTopic, header, undefined, options);
+    if (answer.code !== 0) throw new Error(`creating ${topic}: ${answer.code} ${answer.remark}`);
+  } finally {
+    await client.close();
+  }
+}
