@@ -32,7 +32,7 @@ import type {
 } from './api.ts';
 import { Permission } from './api.ts';
 import { DeadLetters } from './delivery/dead-letters.ts';
-import { Delivery } from './delivery/delivery.ts';
+import { type CommittedOffset, Delivery } from './delivery/delivery.ts';
 import { GroupTable } from './groups/group-table.ts';
 import { Pulling } from './pulling.ts';
 import { Sending } from './sending.ts';
@@ -260,6 +260,11 @@ export class Broker implements BrokerApi {
 
   getOffset(group: string, topic: string, queueId: number): Promise<QueueOffset | undefined> {
     return Promise.resolve(this.#delivery.offsetOf(group, topic, queueId));
+  }
+
+  /** Committed offsets of a group, of all groups when undefined. */
+  listOffsets(group: string | undefined): readonly CommittedOffset[] {
+    return this.#delivery.listOffsets(group);
   }
 
   putOffset(group: string, topic: string, queueId: number, offset: QueueOffset): Promise<void> {

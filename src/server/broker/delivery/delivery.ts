@@ -34,6 +34,13 @@ export interface Repeat {
   readonly deliveredAtMs: number;
 }
 
+export interface CommittedOffset {
+  readonly group: string;
+  readonly topic: string;
+  readonly queueId: number;
+  readonly offset: QueueOffset;
+}
+
 export interface PopPlan {
   readonly request: PopRequest;
   readonly queues: readonly StoredQueue[];
@@ -381,6 +388,22 @@ export class Delivery implements StateSource {
   offsetOf(group: string, topic: string, queueId: number): QueueOffset | undefined {
     const state = this.find(group, topic, queueId);
     return state === undefined ? undefined : (state.committed as QueueOffset); // counted in offsets
+  }
+
+  /** Committed offsets of a group, of all groups when undefined. */
+  listOffsets(group: string | undefined): CommittedOffset[] {
+    const offsets: CommittedOffset[] = [];
+    for (const [name, topics] of this.#states) {
+      if (group !== undefined && group !== name) continue;
+      for (const list of topics.values()) {
+        for (const state of list) {
+          if (state === undefined) continue;
+          const offset = state.committed as QueueOffset; // counted in offsets
+          offsets.push({ group: name, topic: state.topic, queueId: state.queueId, offset });
+        }
+      }
+    }
+    return offsets;
   }
 
   /** An operator or a pull consumer sets the offset; what was in flight is forgotten. */
