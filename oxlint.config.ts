@@ -45,7 +45,11 @@ export default defineConfig({
     'typescript/no-base-to-string': 'off',
     // Walking over a copy is how one deletes while walking.
     'unicorn/no-useless-spread': 'off',
+    // Helpers of a test may expect, and `expect(value, message)` is vitest's own.
     'vitest/no-conditional-expect': 'off',
+    'vitest/no-standalone-expect': 'off',
+    'vitest/expect-expect': 'off',
+    'vitest/valid-expect': 'off',
     'vitest/no-focused-tests': 'error',
   },
   overrides: [
