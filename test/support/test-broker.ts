@@ -32,7 +32,11 @@ const firstChoice: Random = {
   bytes: (size) => Buffer.alloc(size, 7),
 };
 
-export type Parked<T> = { readonly cancel: Cancel; readonly answer: Promise<T>; isAnswered: boolean };
+export type Parked<T> = {
+  readonly cancel: Cancel;
+  readonly answer: Promise<T>;
+  isAnswered: boolean;
+};
 
 export class TestBroker {
   readonly clock = new ManualClock();

@@ -3,14 +3,18 @@ import type { Random } from '../../platform/random.ts';
 import { RmqError } from '../../protocol/errors.ts';
 import type { MessageDraft, RecordHost } from '../../protocol/message/message.ts';
 import { encodeOffsetMessageId, UniqueKeyMaker } from '../../protocol/message/message-id.ts';
-import { isSendForbidden, retryTopicPrefix, topicNameProblem } from '../../protocol/message/names.ts';
+import {
+  isSendForbidden,
+  retryTopicPrefix,
+  topicNameProblem,
+} from '../../protocol/message/names.ts';
 import { findProperty, withProperties } from '../../protocol/message/properties.ts';
 import type { Reply } from '../../util/reply.ts';
 import type { Logger } from '../shared/logger.ts';
 import type { Appended, MessageStore } from '../store/message-store.ts';
 import { Permission, type SendRequest, type SendResult, type TopicConfig } from './api.ts';
 import type { BrokerOptions } from './broker.ts';
-import { topicOf, type TopicTable } from './topics/topic-table.ts';
+import { type TopicTable, topicOf } from './topics/topic-table.ts';
 
 export class Sending {
   readonly #store: MessageStore;
@@ -54,7 +58,9 @@ export class Sending {
       }
       const unsupported = unsupportedKind(draft);
       if (unsupported !== undefined) {
-        return reply(new RmqError('NOT_SUPPORTED', `${unsupported} messages are not supported yet`));
+        return reply(
+          new RmqError('NOT_SUPPORTED', `${unsupported} messages are not supported yet`),
+        );
       }
       const messageId = findProperty(draft.properties, 'UNIQ_KEY') ?? this.#uniqueKeys.next();
       ids.push(messageId);

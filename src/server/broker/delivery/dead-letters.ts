@@ -1,9 +1,13 @@
 /** Copies of messages that nobody could consume, in `%DLQ%group`; facts/grpc-v2.md §8. */
 import type { RmqError } from '../../../protocol/errors.ts';
-import { deadLetterTopicOf } from '../../../protocol/message/names.ts';
 import type { StoredMessage } from '../../../protocol/message/message.ts';
 import { encodeOffsetMessageId } from '../../../protocol/message/message-id.ts';
-import { findProperty, withProperties, withoutProperties } from '../../../protocol/message/properties.ts';
+import { deadLetterTopicOf } from '../../../protocol/message/names.ts';
+import {
+  findProperty,
+  withoutProperties,
+  withProperties,
+} from '../../../protocol/message/properties.ts';
 import type { Logger } from '../../shared/logger.ts';
 import type { MessageStore } from '../../store/message-store.ts';
 import { type TopicTable, topicOf } from '../topics/topic-table.ts';

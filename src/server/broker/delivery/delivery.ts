@@ -5,12 +5,17 @@
  */
 import type { Clock } from '../../../platform/clock.ts';
 import { asRmqError, RmqError } from '../../../protocol/errors.ts';
-import type { PhysicalOffset, QueueOffset } from '../../../protocol/message/message.ts';
 import { TagFilter } from '../../../protocol/filter/tag-filter.ts';
+import type { PhysicalOffset, QueueOffset } from '../../../protocol/message/message.ts';
 import type { Reply } from '../../../util/reply.ts';
 import { TimerWheel } from '../../../util/timer-wheel.ts';
 import { limits } from '../../shared/limits.ts';
-import type { MessageStore, StateBatch, StateSource, StoredQueue } from '../../store/message-store.ts';
+import type {
+  MessageStore,
+  StateBatch,
+  StateSource,
+  StoredQueue,
+} from '../../store/message-store.ts';
 import type {
   AckRequest,
   Cancel,
@@ -20,8 +25,8 @@ import type {
   PopResult,
 } from '../api.ts';
 import type { DeadLetters } from './dead-letters.ts';
-import { decodeState, QueueState, encodeState, type InFlight } from './queue-state.ts';
 import { PopJob } from './pop-job.ts';
+import { decodeState, encodeState, type InFlight, QueueState } from './queue-state.ts';
 import { formatReceiptHandle, parseReceiptHandle, type ReceiptHandle } from './receipt-handle.ts';
 
 const prefix = 'delivery/';
@@ -359,7 +364,11 @@ export class Delivery implements StateSource {
     state.hide(entry, nowMs + request.invisibleTimeMs);
     this.changed(state);
     reply(
-      formatReceiptHandle({ ...handle, popTimeMs: nowMs, invisibleTimeMs: request.invisibleTimeMs }),
+      formatReceiptHandle({
+        ...handle,
+        popTimeMs: nowMs,
+        invisibleTimeMs: request.invisibleTimeMs,
+      }),
     );
     if (request.invisibleTimeMs === 0) this.wake(state);
   }

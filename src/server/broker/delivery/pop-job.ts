@@ -13,7 +13,7 @@ import { limits } from '../../shared/limits.ts';
 import type { QueueEntry, StoredQueue } from '../../store/message-store.ts';
 import type { PoppedMessage, PopRequest, PopResult } from '../api.ts';
 import type { Delivery, PopPlan, Repeat } from './delivery.ts';
-import { type QueueState, InFlight } from './queue-state.ts';
+import { InFlight, type QueueState } from './queue-state.ts';
 import { formatReceiptHandle, orderedReviveQueueId } from './receipt-handle.ts';
 
 const deadLetterRetryMs = 1_000;
@@ -214,11 +214,7 @@ export class PopJob {
     });
   }
 
-  #handOut(
-    state: QueueState,
-    entry: InFlight,
-    message: StoredMessage | Error | undefined,
-  ): void {
+  #handOut(state: QueueState, entry: InFlight, message: StoredMessage | Error | undefined): void {
     entry.isReserved = false;
     if (state.inFlight.get(entry.offset) !== entry) return; // reset or acknowledged meanwhile
     if (message instanceof Error) return this.#comeBack(state, entry, 1_000);
@@ -309,11 +305,7 @@ export class PopJob {
     });
   }
 
-  #deliverEntries(
-    state: QueueState,
-    wanted: readonly QueueEntry[],
-    then: () => void,
-  ): void {
+  #deliverEntries(state: QueueState, wanted: readonly QueueEntry[], then: () => void): void {
     const { isOrdered } = this.request;
     const reserved = wanted.map((entry) => {
       const one = new InFlight(entry.queueOffset, isOrdered ? unknownGroup : undefined);
@@ -363,7 +355,8 @@ export class PopJob {
     }
     const group = findProperty(message.properties, '__SHARDINGKEY') ?? '';
     state.inFlight.delete(reserved.offset);
-    if (this.#isBlocked(state, group, reserved.offset)) {
+    const isFull = this.#isFull || this.#isCancelled;
+    if (isFull || this.#isBlocked(state, group, reserved.offset)) {
       state.waiting.set(reserved.offset, group);
       state.isDirty = true;
       this.#delivery.changed(state);
@@ -406,4 +399,3 @@ export class PopJob {
     step(0);
   }
 }
-

@@ -117,6 +117,8 @@ export class QueueState {
 
   /** Done with that message: the committed offset follows as far as it can. */
   remove(offset: number): void {
+    // Messages of its group that are visible, but had to wait for it, count from now on.
+    if (this.inFlight.get(offset)?.messageGroup !== undefined) this.nextVisibleMs = 0;
     this.inFlight.delete(offset);
     this.waiting.delete(offset);
     this.isDirty = true;
