@@ -70,7 +70,7 @@ async function useIt(home: string): Promise<void> {
     const at = ['--namesrv', String(server.ready.namesrv)];
     await check('topic create, send', async () => {
       await rmq('topic', 'create', 'greetings', ...at);
-      await rmq('send', 'greetings', '--body', 'hello', ...at);
+      await rmq('send', 'greetings', 'hello', ...at);
     });
     await check('topic list', async () =>
       expectText(await rmq('topic', 'list', ...at), 'greetings'),
