@@ -101,6 +101,7 @@ export class LogStore implements MessageStore {
       await this.#index.clear();
       from = firstOffset;
     }
+    const dispatchedBefore = this.#index.dispatchedOffset;
     let count = 0;
     if (lastSegment !== undefined && from > firstOffset) {
       // After a power cut the index may be ahead of the log: walk the segment that holds the end.
@@ -111,7 +112,7 @@ export class LogStore implements MessageStore {
       this.#index.dispatched(record);
     });
     log.begin(scan.endOffset);
-    if (this.#index.dispatchedOffset > scan.endOffset) await this.#reader.cutEntries(scan.endOffset);
+    if (dispatchedBefore > scan.endOffset) await this.#reader.cutEntries(scan.endOffset);
     if (scan.endOffset !== this.#index.dispatchedOffset) this.#index.dispatchedTo(scan.endOffset);
     for (const queue of this.#touched) queue.isTouched = false;
     this.#touched = [];

@@ -14,6 +14,7 @@ import type { Logger } from '../shared/logger.ts';
 import type { IndexedQueue } from './index/queue.ts';
 import type { QueueIndex } from './index/queue-index.ts';
 import type { CommitLog } from './log/commit-log.ts';
+import type { Segment } from './log/segment.ts';
 import type { QueueEntry } from './message-store.ts';
 
 /** Records that lie this close together are read in one go. */
@@ -88,11 +89,13 @@ export class LogReader {
       }
       const begin = (entries[first] as QueueEntry).physicalOffset; // first < length
       let end = begin + (entries[first] as QueueEntry).storeSizeBytes;
+      const segmentEnd = this.#segmentAt(begin)?.endOffset ?? end;
       let next = first + 1;
       for (; next < entries.length && messages[next] === undefined; next++) {
         const entry = entries[next] as QueueEntry;
         const entryEnd = entry.physicalOffset + entry.storeSizeBytes;
-        if (entry.physicalOffset < end || entryEnd - begin > readSpanBytes) break;
+        if (entry.physicalOffset < end || entryEnd > segmentEnd) break;
+        if (entryEnd - begin > readSpanBytes) break;
         end = entryEnd;
       }
       const bytes = await this.#readRange(begin, end - begin);
@@ -113,11 +116,13 @@ export class LogReader {
     return undefined;
   }
 
+  #segmentAt(offset: number): Segment | undefined {
+    return this.#log.segments.find((one) => offset >= one.baseOffset && offset < one.endOffset);
+  }
+
   /** Bytes of one segment; fewer when they are not (or no longer) there. */
   async #readRange(offset: number, size: number): Promise<Buffer> {
-    const segment = this.#log.segments.find(
-      (one) => offset >= one.baseOffset && offset < one.endOffset,
-    );
+    const segment = this.#segmentAt(offset);
     if (segment === undefined) return Buffer.alloc(0);
     const bytes = Buffer.alloc(Math.min(size, segment.endOffset - offset));
     const got = await segment.read(bytes, 0, bytes.length, offset);
