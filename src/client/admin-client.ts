@@ -3,6 +3,7 @@
  * master; reading is by queue offset and touches no group.
  */
 import { RmqError } from '../protocol/errors.ts';
+import { javaHashCode } from '../protocol/message/java-hash.ts';
 import type { StoredMessage } from '../protocol/message/message.ts';
 import { encodeProperties } from '../protocol/message/properties.ts';
 import { decodeRecord } from '../protocol/message/record.ts';
@@ -246,11 +247,14 @@ export class AdminClient {
     readonly body: Uint8Array;
     readonly properties: ReadonlyMap<string, string>;
     readonly bornTimestampMs: number;
+    /** Messages of one key go to one queue (message groups); undefined: queues in turn. */
+    readonly orderKey?: string;
   }): Promise<SentMessage> {
-    const { topic, body, properties, bornTimestampMs } = message;
+    const { topic, body, properties, bornTimestampMs, orderKey } = message;
     const route = await this.nameserver.route(topic);
     const queues = (route?.queues ?? []).filter((queue) => queue.writeQueueCount > 0);
-    const queue = queues[this.#turn++ % Math.max(1, queues.length)];
+    const turn = orderKey === undefined ? this.#turn++ : javaHashCode(orderKey) >>> 0;
+    const queue = queues[turn % Math.max(1, queues.length)];
     const broker = route?.brokers.find((one) => one.brokerName === queue?.brokerName);
     const address = broker?.addresses.get(0);
     if (queue === undefined || address === undefined) {
@@ -263,7 +267,7 @@ export class AdminClient {
       topic,
       defaultTopic: 'TBW102',
       defaultTopicQueueCount: 4,
-      queueId: this.#turn % queue.writeQueueCount,
+      queueId: Math.floor(turn / queues.length) % queue.writeQueueCount,
       sysFlag: 0,
       bornTimestampMs,
       flag: 0,
