@@ -1,0 +1,38 @@
+/** The process as a port: its streams, environment, signals and parent. */
+import type { Clock } from './clock.ts';
+
+export interface HostOutput {
+  /** Resolves when more may be written. A closed pipe ends the process silently. */
+  write(text: string): Promise<void>;
+  readonly isTerminal: boolean;
+  /** Width of the terminal; 80 when there is none. */
+  readonly columns: number;
+}
+
+export interface HostInput {
+  readonly isTerminal: boolean;
+  readAll(): Promise<Buffer>;
+  /** Lines without their line ends, as they come. */
+  lines(): AsyncIterable<string>;
+}
+
+/** What the process is to the commands; tests hand in their own. */
+export interface Host {
+  readonly stdin: HostInput;
+  readonly stdout: HostOutput;
+  readonly stderr: HostOutput;
+  readonly clock: Clock;
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  /** Aborted by the first SIGINT or SIGTERM, the reason being its name. A second one ends the process. */
+  readonly signal: AbortSignal;
+  readonly pid: number;
+  /** The user's home folder. */
+  readonly homeFolder: string;
+  readonly platform: string;
+  /** Runs when the process that started this one is gone. */
+  onParentGone(run: () => void): void;
+  /** Milliseconds since this process was started. */
+  uptimeMs(): number;
+  readFile(path: string): Promise<Buffer>;
+  writeFile(path: string, text: string): Promise<void>;
+}

@@ -1,0 +1,116 @@
+/** A broker with its store, its Remoting port and its registration, as one thing to start and stop. */
+import { RemotingClient } from '../client/remoting-client.ts';
+import { formatHostPort } from '../platform/host-port.ts';
+import type { HostPort } from '../platform/network.ts';
+import { Broker } from './broker/broker.ts';
+import { BrokerRemoting } from './broker/remoting/broker-remoting.ts';
+import { BrokerRegistration } from './broker/remoting/registration.ts';
+import { toRecordHost } from './broker/remoting/record-host.ts';
+import { advertisedAddress, type ServerPorts } from './ports.ts';
+import { RemotingListener } from './remoting/listener.ts';
+import type { ServerSettings } from './shared/settings.ts';
+import type { DatabaseFactory } from './store/index/database.ts';
+import { levelDatabaseFactory, memoryDatabaseFactory } from './store/index/level-database.ts';
+import { LogStore } from './store/log-store.ts';
+import type { RecoveryReport } from './store/message-store.ts';
+
+export interface BrokerRole {
+  readonly name: string;
+  readonly endpoint: HostPort;
+  readonly broker: Broker;
+  readonly recovery: RecoveryReport;
+  stop(): Promise<void>;
+}
+
+interface BrokerRoleOptions {
+  readonly settings: ServerSettings;
+  readonly ports: ServerPorts;
+  readonly namesrv: readonly string[];
+}
+
+/** Recovers, then listens, then registers. What was opened is closed when a step fails. */
+export async function startBrokerRole(options: BrokerRoleOptions): Promise<BrokerRole> {
+  const { settings } = options;
+  // The port is known once it is open; no message is stored before.
+  const storeHost = { ...toRecordHost({ host: settings.listenHost, port: settings.brokerPort }) };
+  const store = await openStore(options, storeHost);
+  const recovery = await store.start();
+  try {
+    return await serve(options, { store, storeHost, recovery });
+  } catch (error) {
+    await store.stop();
+    throw error;
+  }
+}
+
+async function serve(
+  { settings, ports, namesrv }: BrokerRoleOptions,
+  opened: {
+    readonly store: LogStore;
+    readonly storeHost: { address: Uint8Array; port: number };
+    readonly recovery: RecoveryReport;
+  },
+): Promise<BrokerRole> {
+  const { clock, random, network } = ports;
+  const { store, storeHost, recovery } = opened;
+  const logger = ports.logger.named('broker');
+  const broker = new Broker({ store, clock, random, logger, storeHost, settings });
+  await broker.start();
+  let address = '';
+  const remoting = new BrokerRemoting({ broker, clock, logger, address: () => address });
+  const listener = new RemotingListener({ network, clock, logger, handlers: remoting.handlers() });
+  const endpoint = await listener.listen({ host: settings.listenHost, port: settings.brokerPort });
+  const advertised = advertisedAddress(settings.advertise, endpoint);
+  address = formatHostPort(advertised);
+  Object.assign(storeHost, toRecordHost(advertised));
+  remoting.start();
+  const client = new RemotingClient({ network, clock });
+  const registration = new BrokerRegistration({
+    broker,
+    brokerId: settings.brokerId,
+    address,
+    namesrv,
+    client,
+    clock,
+    logger,
+    intervalMs: settings.registerIntervalMs,
+    windowMs: settings.registrationWindowMs,
+  });
+  await registration.start();
+  const stop = async (): Promise<void> => {
+    // Out of the routes first, so that clients go elsewhere while what is under way is answered.
+    await registration.stop();
+    await client.close();
+    broker.stop();
+    await listener.stop();
+    remoting.stop();
+    await store.stop();
+  };
+  return { name: 'broker', endpoint, broker, recovery, stop };
+}
+
+async function openStore(
+  { settings, ports }: BrokerRoleOptions,
+  storeHost: { readonly address: Uint8Array; readonly port: number },
+): Promise<LogStore> {
+  const { dataDir } = settings;
+  const folder = dataDir === undefined ? '/broker' : `${dataDir}/broker`;
+  const databaseFolder = dataDir === undefined ? undefined : `${folder}/index`;
+  const openDatabase: DatabaseFactory =
+    databaseFolder === undefined
+      ? await memoryDatabaseFactory()
+      : await levelDatabaseFactory(databaseFolder);
+  return new LogStore({
+    files: ports.files,
+    clock: ports.clock,
+    logger: ports.logger.named('store'),
+    openDatabase,
+    databaseFolder,
+    folder,
+    flush: settings.flush,
+    segmentSizeBytes: settings.segmentSizeBytes,
+    retentionMs: settings.retentionMs,
+    minFreeBytes: dataDir === undefined ? 0 : settings.minFreeBytes,
+    storeHost,
+  });
+}
