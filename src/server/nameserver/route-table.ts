@@ -81,8 +81,8 @@ export class RouteTable {
     return this.#topics.get(topic);
   }
 
-  /** Notes a registration. Topics come from masters only; `isComplete` is not known on the wire. */
-  register(entry: BrokerEntry, topics: readonly TopicConfigBody[]): void {
+  /** Notes a registration. Topics come from masters only; with `isComplete`, those not named go. */
+  register(entry: BrokerEntry, topics: readonly TopicConfigBody[], isComplete = false): void {
     let broker = this.#brokers.get(entry.brokerName);
     const isNew = broker === undefined;
     if (broker === undefined) {
@@ -113,6 +113,16 @@ export class RouteTable {
       if (isChanged || this.#topics.get(topic.topic)?.has(entry.brokerName) !== true) {
         this.#putTopic(entry.brokerName, topic);
       }
+    }
+    if (isComplete && isChanged) this.#keepTopics(entry.brokerName, topics);
+  }
+
+  #keepTopics(brokerName: string, topics: readonly TopicConfigBody[]): void {
+    const kept = new Set(topics.map((topic) => topic.topic));
+    for (const [topic, queues] of this.#topics) {
+      if (kept.has(topic) || !queues.delete(brokerName)) continue;
+      if (queues.size === 0) this.#topics.delete(topic);
+      this.version++;
     }
   }
 

@@ -6,6 +6,7 @@ import type { Clock, Timer } from '../../platform/clock.ts';
 import { formatHostPort } from '../../platform/host-port.ts';
 import type { Connection, HostPort, Listener, Network } from '../../platform/network.ts';
 import { asRmqError, RmqError } from '../../protocol/errors.ts';
+import { errorNameField } from '../../protocol/remoting/answer-error.ts';
 import { CommandFlag, type ExtFields, type RemotingCommand } from '../../protocol/remoting/command.ts';
 import { type RemotingAnswer, RemotingConnection } from '../../transport/remoting-connection.ts';
 import type { Logger } from '../shared/logger.ts';
@@ -189,7 +190,8 @@ function answerOnce(connection: RemotingConnection, opaque: number, isOneway: bo
     isAnswered = true;
     if (parts instanceof RmqError) {
       const hint = parts.hint === undefined ? '' : ` (${parts.hint})`;
-      connection.answer(opaque, { code: parts.kind.remoting, remark: parts.message + hint });
+      const extFields = { [errorNameField]: parts.code };
+      connection.answer(opaque, { code: parts.kind.remoting, remark: parts.message + hint, extFields });
       return;
     }
     const { code = 0, remark, extFields, body } = parts;

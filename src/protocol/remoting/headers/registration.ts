@@ -20,6 +20,8 @@ export interface RegisterBrokerHeader {
   readonly isCompressed: boolean;
   /** CRC-32 of the body & 0x7fffffff; 0: unchecked. */
   readonly bodyCrc: number;
+  /** Extension of ours: the body names all topics, so that those missing are gone. */
+  readonly isComplete: boolean;
 }
 
 export const registerBrokerHeader: HeaderCodec<RegisterBrokerHeader> = headerCodec({
@@ -32,6 +34,7 @@ export const registerBrokerHeader: HeaderCodec<RegisterBrokerHeader> = headerCod
   isActingMasterEnabled: booleanOr('enableActingMaster', false),
   isCompressed: booleanOr('compressed', false),
   bodyCrc: integerOr('bodyCrc32', 0),
+  isComplete: booleanOr('rmqComplete', false),
 });
 
 /** UNREGISTER_BROKER (104). */

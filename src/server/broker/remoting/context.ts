@@ -1,12 +1,12 @@
 /** What the handlers of a broker's Remoting port share. */
 import type { Clock } from '../../../platform/clock.ts';
 import { RmqError } from '../../../protocol/errors.ts';
-import type { QueueOffset } from '../../../protocol/message/message.ts';
 import type { DataVersion } from '../../../protocol/remoting/bodies/topic-config.ts';
 import type { AnswerParts, RequestHandler } from '../../remoting/handler.ts';
 import type { Logger } from '../../shared/logger.ts';
 import type { MessageStore } from '../../store/message-store.ts';
 import type { BrokerApi, TopicConfig } from '../api.ts';
+import type { CommittedOffset } from '../delivery/delivery.ts';
 import type { ClientRegistry } from './client-registry.ts';
 import type { ParkedRequests } from './parked-requests.ts';
 import type { QueueLocks } from './queue-locks.ts';
@@ -20,13 +20,6 @@ export interface HostedBroker extends BrokerApi {
   onTopicsChanged(listener: (changed: readonly TopicConfig[]) => void): void;
   /** Committed offsets of a group, of all groups when undefined. */
   listOffsets(group: string | undefined): readonly CommittedOffset[];
-}
-
-export interface CommittedOffset {
-  readonly group: string;
-  readonly topic: string;
-  readonly queueId: number;
-  readonly offset: QueueOffset;
 }
 
 export interface RemotingContext {

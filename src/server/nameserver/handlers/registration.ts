@@ -105,6 +105,7 @@ function registerBroker(parts: RegistrationParts, request: Request): AnswerParts
       lastHeardMs: clock.monotonicMs(),
     },
     topics,
+    header.isComplete,
   );
   if (!isKnown) {
     const { brokerName: broker, brokerId: id, brokerAddr: address } = header;
