@@ -143,6 +143,13 @@ export class TestBroker {
 
   /** A receive; `isAnswered` tells whether it waits. */
   async pop(request: Partial<PopRequest> = {}): Promise<Parked<PopResult>> {
+    const parked = this.popNow(request);
+    await settle();
+    return parked;
+  }
+
+  /** The same, while it may still be reading. */
+  popNow(request: Partial<PopRequest> = {}): Parked<PopResult> {
     const full: PopRequest = {
       group: 'G',
       topic: 'T',
@@ -177,10 +184,12 @@ export class TestBroker {
       pollingTimeMs: 0,
       ...request,
     };
-    return this.#ask((reply) => this.broker.pull(full, reply));
+    const parked = this.#ask<PullResult>((reply) => this.broker.pull(full, reply));
+    await settle();
+    return parked;
   }
 
-  async #ask<T>(call: (reply: (result: T | RmqError) => void) => Cancel): Promise<Parked<T>> {
+  #ask<T>(call: (reply: (result: T | RmqError) => void) => Cancel): Parked<T> {
     const parked = { isAnswered: false } as { -readonly [K in keyof Parked<T>]: Parked<T>[K] };
     parked.answer = new Promise<T>((resolve, reject) => {
       parked.cancel = call((result) => {
@@ -191,7 +200,6 @@ export class TestBroker {
       });
     });
     parked.answer.catch(() => undefined); // a test that expects the error awaits `answer` itself
-    await settle();
     return parked;
   }
 
