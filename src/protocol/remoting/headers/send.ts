@@ -98,6 +98,8 @@ export interface SendBackHeader {
   readonly originTopic: string | undefined;
   readonly maxReconsumeTimes: number | undefined;
   readonly brokerName: string | undefined;
+  /** Extension of ours: the delivery that ends with this; the answer says `acked`. */
+  readonly extraInfo: string | undefined;
 }
 
 export const sendBackHeader: HeaderCodec<SendBackHeader> = headerCodec({
@@ -108,4 +110,5 @@ export const sendBackHeader: HeaderCodec<SendBackHeader> = headerCodec({
   originTopic: optionalText('originTopic'),
   maxReconsumeTimes: optionalInteger('maxReconsumeTimes'),
   brokerName: optionalText('bname'),
+  extraInfo: optionalText('extraInfo'),
 });

@@ -61,6 +61,7 @@ async function view(context: RemotingContext, request: RemotingRequest): Promise
 
 async function sendBack(context: RemotingContext, request: RemotingRequest): Promise<AnswerParts> {
   const header = sendBackHeader.decode(request.extFields);
+  if (header.extraInfo !== undefined) return deadLetter(context, header, header.extraInfo);
   const group = await context.broker.getGroup(header.group);
   if (group === undefined) {
     throw new RmqError('GROUP_NOT_FOUND', `subscription group not exist, ${header.group}`);
@@ -79,6 +80,21 @@ async function sendBack(context: RemotingContext, request: RemotingRequest): Pro
   await ensureTopic(context, topic, isDead ? 1 : group.retryQueueCount);
   await append(context, toRetry(message, topic, header, isDead), header.group);
   return {};
+}
+
+/** Of our proxies: the copy and the acknowledgement in one step. */
+function deadLetter(
+  context: RemotingContext,
+  header: SendBackHeader,
+  receiptHandle: string,
+): Promise<AnswerParts> {
+  const { group, originTopic: topic = '', originMessageId: messageId = '' } = header;
+  return new Promise((resolve, reject) => {
+    context.broker.sendToDeadLetters({ group, topic, receiptHandle, messageId }, (error) => {
+      if (error === undefined) resolve({ extFields: { acked: 'true' } });
+      else reject(error);
+    });
+  });
 }
 
 /** The message once more for `topic`, counted, with its origin; facts/broker.md §9. */

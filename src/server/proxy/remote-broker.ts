@@ -1,0 +1,270 @@
+/**
+ * A broker of another process behind `BrokerApi`: every call becomes a Remoting request. Works with our
+ * brokers and with Apache's; where only ours tell something (which error, an attempt count beside a
+ * message), the other way of finding out stays. The message path has no promise of its own.
+ */
+import type { RemotingAnswer, RemotingClient } from '../../client/remoting-client.ts';
+import { RmqError } from '../../protocol/errors.ts';
+import type { PhysicalOffset, QueueOffset, StoredMessage } from '../../protocol/message/message.ts';
+import { RequestCode } from '../../protocol/remoting/codes.ts';
+import type { ExtFields } from '../../protocol/remoting/command.ts';
+import type { Reply } from '../../util/reply.ts';
+import type {
+  AckRequest,
+  BrokerApi,
+  Cancel,
+  ChangeInvisibleTimeRequest,
+  DeadLetterRequest,
+  GroupConfig,
+  PopRequest,
+  PopResult,
+  PullRequest,
+  PullResult,
+  QueueRange,
+  SendRequest,
+  SendResult,
+  TopicConfig,
+} from '../broker/api.ts';
+import * as admin from './remote-broker-admin.ts';
+import {
+  decodePopAnswer,
+  decodePullAnswer,
+  decodeSendAnswer,
+  encodePop,
+  encodePull,
+  encodeSend,
+} from './remote-broker-messages.ts';
+import { changedHandle, encodeAck, encodeChange, encodeDeadLetter } from './remote-broker-receipts.ts';
+import { answerError } from '../../protocol/remoting/answer-error.ts';
+
+const timeoutMs = 6_000;
+/** On top of the polling time: the broker answers at its end, the network takes its share. */
+const pollingMarginMs = 5_000;
+/** When a message that nobody waits for any more is seen again. */
+const giveBackMs = 1_000;
+
+export class RemoteBroker implements BrokerApi {
+  readonly clusterName: string;
+  readonly brokerName: string;
+  /** host:port; may change when the broker moves. */
+  address: string;
+  readonly #client: RemotingClient;
+  readonly #unreachable: (brokerName: string) => void;
+
+  /** `unreachable` hears of every refused or lost connection. */
+  constructor(options: {
+    readonly clusterName: string;
+    readonly brokerName: string;
+    readonly address: string;
+    readonly client: RemotingClient;
+    readonly unreachable?: (brokerName: string) => void;
+  }) {
+    this.clusterName = options.clusterName;
+    this.brokerName = options.brokerName;
+    this.address = options.address;
+    this.#client = options.client;
+    this.#unreachable = options.unreachable ?? ((): void => {});
+  }
+
+  #request(
+    code: number,
+    extFields: ExtFields,
+    body: Uint8Array | undefined,
+    waitMs: number,
+    reply: Reply<RemotingAnswer, RmqError>,
+  ): void {
+    this.#client.request(this.address, code, extFields, body, waitMs, (answer) => {
+      if (answer instanceof RmqError && isConnectionError(answer)) this.#unreachable(this.brokerName);
+      reply(answer);
+    });
+  }
+
+  /** One request with an answer of any code. @throws RmqError of the connection. */
+  call(code: number, extFields: ExtFields, body?: Uint8Array): Promise<RemotingAnswer> {
+    return new Promise((resolve, reject) => {
+      this.#request(code, extFields, body, timeoutMs, (answer) => {
+        if (answer instanceof RmqError) reject(answer);
+        else resolve(answer);
+      });
+    });
+  }
+
+  send(request: SendRequest, reply: Reply<readonly SendResult[], RmqError>): void {
+    const { code, extFields, body } = encodeSend(request, this.brokerName);
+    this.#request(code, extFields, body, timeoutMs, (answer) => {
+      reply(answer instanceof RmqError ? answer : decodeSendAnswer(request, answer));
+    });
+  }
+
+  pop(request: PopRequest, reply: Reply<PopResult, RmqError>): Cancel {
+    let isAnswered = false;
+    const waitMs = request.pollingTimeMs + pollingMarginMs;
+    const fields = encodePop(request, this.brokerName);
+    this.#request(RequestCode.POP_MESSAGE, fields, undefined, waitMs, (answer) => {
+      const result =
+        answer instanceof RmqError ? answer : decodePopAnswer(request, this.brokerName, answer);
+      if (!isAnswered) {
+        isAnswered = true;
+        reply(result);
+      } else if (!(result instanceof RmqError)) {
+        this.#giveBack(request, result);
+      }
+    });
+    return () => {
+      if (isAnswered) return;
+      isAnswered = true;
+      reply({ messages: [], poppedAtMs: 0, restCount: 0 });
+    };
+  }
+
+  /** Remoting cannot take a request back: what it brings after a cancel returns to the queue. */
+  #giveBack(request: PopRequest, result: PopResult): void {
+    const { group, topic } = request;
+    for (const { receiptHandle } of result.messages) {
+      this.changeInvisibleTime(
+        { group, topic, receiptHandle, invisibleTimeMs: giveBackMs, isSuspend: true },
+        () => {}, // should it fail, the invisible time of the pop brings it back
+      );
+    }
+  }
+
+  ack(request: AckRequest, reply: Reply<readonly (RmqError | undefined)[], RmqError>): void {
+    const { receiptHandles, group, topic } = request;
+    const outcomes: (RmqError | undefined)[] = receiptHandles.map(() => undefined);
+    let waiting = receiptHandles.length;
+    if (waiting === 0) {
+      reply(outcomes);
+      return;
+    }
+    // A request a handle: a batch has one answer for all of them, and they leave in one write anyway.
+    for (const [index, receiptHandle] of receiptHandles.entries()) {
+      this.#ackOne({ group, topic, receiptHandle }, (outcome) => {
+        outcomes[index] = outcome;
+        if (--waiting === 0) reply(outcomes);
+      });
+    }
+  }
+
+  #ackOne(
+    request: { readonly group: string; readonly topic: string; readonly receiptHandle: string },
+    reply: (outcome: RmqError | undefined) => void,
+  ): void {
+    const fields = encodeAck(request);
+    if (fields instanceof RmqError) {
+      reply(fields);
+      return;
+    }
+    this.#request(RequestCode.ACK_MESSAGE, fields, undefined, timeoutMs, (answer) => {
+      if (answer instanceof RmqError) reply(answer);
+      else reply(answer.code === 0 ? undefined : answerError(answer));
+    });
+  }
+
+  changeInvisibleTime(request: ChangeInvisibleTimeRequest, reply: Reply<string, RmqError>): void {
+    const fields = encodeChange(request);
+    if (fields instanceof RmqError) {
+      reply(fields);
+      return;
+    }
+    const code = RequestCode.CHANGE_MESSAGE_INVISIBLETIME;
+    this.#request(code, fields, undefined, timeoutMs, (answer) => {
+      if (answer instanceof RmqError) reply(answer);
+      else if (answer.code !== 0) reply(answerError(answer));
+      else reply(changedHandle(request, answer));
+    });
+  }
+
+  sendToDeadLetters(request: DeadLetterRequest, reply: Reply<undefined, RmqError>): void {
+    const fields = encodeDeadLetter(request);
+    if (fields instanceof RmqError) {
+      reply(fields);
+      return;
+    }
+    this.#request(RequestCode.CONSUMER_SEND_MSG_BACK, fields, undefined, timeoutMs, (answer) => {
+      if (answer instanceof RmqError) reply(answer);
+      else if (answer.code !== 0) reply(answerError(answer));
+      else if (answer.extFields['acked'] === 'true') reply(undefined);
+      else this.#ackOne(request, reply);
+    });
+  }
+
+  pull(request: PullRequest, reply: Reply<PullResult, RmqError>): Cancel {
+    let isAnswered = false;
+    const waitMs = request.pollingTimeMs + pollingMarginMs;
+    const fields = encodePull(request, this.brokerName);
+    this.#request(RequestCode.PULL_MESSAGE, fields, undefined, waitMs, (answer) => {
+      if (isAnswered) return;
+      isAnswered = true;
+      reply(answer instanceof RmqError ? answer : decodePullAnswer(request, answer));
+    });
+    return () => {
+      if (isAnswered) return;
+      isAnswered = true;
+      const { offset: nextOffset } = request;
+      const zero = 0 as QueueOffset; // not known
+      reply({
+        status: 'OFFSET_OVERFLOW_ONE',
+        messages: [],
+        nextOffset,
+        minOffset: zero,
+        maxOffset: zero,
+      });
+    };
+  }
+
+  getTopic(topic: string): Promise<TopicConfig | undefined> {
+    return admin.getTopic(this, topic);
+  }
+
+  listTopics(): Promise<readonly TopicConfig[]> {
+    return admin.listTopics(this);
+  }
+
+  putTopic(config: TopicConfig): Promise<void> {
+    return admin.putTopic(this, config);
+  }
+
+  deleteTopic(topic: string): Promise<void> {
+    return admin.deleteTopic(this, topic);
+  }
+
+  topicQueues(topic: string): Promise<readonly QueueRange[]> {
+    return admin.topicQueues(this, topic);
+  }
+
+  getGroup(group: string): Promise<GroupConfig | undefined> {
+    return admin.getGroup(this, group);
+  }
+
+  listGroups(): Promise<readonly GroupConfig[]> {
+    return admin.listGroups(this);
+  }
+
+  putGroup(config: GroupConfig): Promise<void> {
+    return admin.putGroup(this, config);
+  }
+
+  deleteGroup(group: string, options: { readonly cleanOffsets: boolean }): Promise<void> {
+    return admin.deleteGroup(this, group, options.cleanOffsets);
+  }
+
+  getOffset(group: string, topic: string, queueId: number): Promise<QueueOffset | undefined> {
+    return admin.getOffset(this, { group, topic, queueId });
+  }
+
+  putOffset(group: string, topic: string, queueId: number, offset: QueueOffset): Promise<void> {
+    return admin.putOffset(this, { group, topic, queueId, offset });
+  }
+
+  offsetByTime(topic: string, queueId: number, timestampMs: number): Promise<QueueOffset> {
+    return admin.offsetByTime(this, { topic, queueId, timestampMs });
+  }
+
+  messageAt(offset: PhysicalOffset): Promise<StoredMessage | undefined> {
+    return admin.messageAt(this, offset);
+  }
+}
+
+function isConnectionError(error: RmqError): boolean {
+  return error.code === 'CANNOT_CONNECT' || error.code === 'CONNECTION_LOST';
+}
