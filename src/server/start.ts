@@ -20,11 +20,14 @@ export interface RunningServer {
     readonly grpc: HostPort | undefined;
   };
   /** The broker of this process, called directly. */
-  readonly broker: BrokerApi | undefined;
+  readonly broker: LocalBroker | undefined;
   readonly recovery: RecoveryReport | undefined;
   /** Drains and closes in order, within about 10 s. Idempotent. */
   stop(): Promise<void>;
 }
+
+/** `BrokerApi`, for those who may not import from the broker's folder. */
+export type LocalBroker = BrokerApi;
 
 /** Something that has been started and has to be stopped. */
 interface Started {
