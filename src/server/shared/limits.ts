@@ -8,6 +8,8 @@ export const limits = {
   receiveSizeMaxBytes: 8 << 20,
   /** Messages in flight in one queue of one group; more wait until some are acknowledged. */
   inFlightCountMax: 20_000,
+  /** Ordered delivery: messages of one queue held back behind their message group's head. */
+  heldBackCountMax: 2_000,
   /** Index entries examined for one receive before it looks at the next queue. */
   examinedEntryCountMax: 800,
   topicCountMax: 100_000,

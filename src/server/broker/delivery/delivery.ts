@@ -255,7 +255,7 @@ export class Delivery implements StateSource {
   #hasWork(state: QueueState): boolean {
     if (state.waiting.size > 0) return true;
     if (state.inFlight.size > 0 && state.nextVisibleMs <= this.clock.nowMs()) return true;
-    if (state.inFlight.size >= limits.inFlightCountMax) return false;
+    if (state.isFull) return false;
     return state.next < this.store.queue(state.topic, state.queueId).maxOffset;
   }
 
@@ -301,7 +301,7 @@ export class Delivery implements StateSource {
   /** Done with a message: committed, and whoever waits behind it goes on. */
   finish(state: QueueState, offset: number): void {
     const isOrdered = state.inFlight.get(offset)?.messageGroup !== undefined;
-    const wasFull = state.inFlight.size + state.waiting.size >= limits.inFlightCountMax;
+    const wasFull = state.isFull;
     state.remove(offset);
     this.changed(state);
     if (isOrdered) this.wakeWaiting(state);

@@ -277,8 +277,7 @@ export class PopJob {
   /** Messages that nobody of the group has had. */
   #deliverNew(queue: StoredQueue, state: QueueState, examined: number, then: () => void): void {
     const isOver = this.#isFull || this.#isCancelled || examined >= limits.examinedEntryCountMax;
-    const inFlightCount = state.inFlight.size + state.waiting.size;
-    if (isOver || state.next >= queue.maxOffset || inFlightCount >= limits.inFlightCountMax) {
+    if (isOver || state.next >= queue.maxOffset || state.isFull) {
       if (examined >= limits.examinedEntryCountMax) this.#runAgain = true;
       return then();
     }

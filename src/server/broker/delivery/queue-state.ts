@@ -3,7 +3,9 @@
  * `next`, are the messages in flight (and done ones that wait for an older). Pure data; who waits, who
  * wakes and what is stored is decided elsewhere.
  */
+
 import type { WheelTimer } from '../../../util/timer-wheel.ts';
+import { limits } from '../../shared/limits.ts';
 
 /** A message that has been delivered and is not done. One shape. */
 export class InFlight {
@@ -54,6 +56,13 @@ export class QueueState {
   isDone(offset: number): boolean {
     if (offset < this.committed) return true;
     return offset < this.next && !this.inFlight.has(offset) && !this.waiting.has(offset);
+  }
+
+  /** Nothing new is delivered before some of it is done. */
+  get isFull(): boolean {
+    return (
+      this.inFlight.size >= limits.inFlightCountMax || this.waiting.size >= limits.heldBackCountMax
+    );
   }
 
   add(entry: InFlight): void {
