@@ -113,6 +113,13 @@ export class TestBroker {
     await this.start();
   }
 
+  /** Restarts with the log alone: the database with index and state is gone. */
+  async restartWithoutIndex(): Promise<void> {
+    await this.stop();
+    this.#openDatabase = undefined;
+    await this.start();
+  }
+
   async topic(topic: string, queueCount = 1): Promise<void> {
     await this.broker.putTopic(topicOf(topic, queueCount));
   }

@@ -36,7 +36,7 @@ import { type CommittedOffset, Delivery } from './delivery/delivery.ts';
 import { GroupTable } from './groups/group-table.ts';
 import { Pulling } from './pulling.ts';
 import { Sending } from './sending.ts';
-import { topicOf, TopicTable } from './topics/topic-table.ts';
+import { TopicTable, topicOf } from './topics/topic-table.ts';
 
 export interface BrokerOptions {
   readonly store: MessageStore;
@@ -268,6 +268,10 @@ export class Broker implements BrokerApi {
   }
 
   putOffset(group: string, topic: string, queueId: number, offset: QueueOffset): Promise<void> {
+    if (!Number.isSafeInteger(offset) || offset < 0 || queueId < 0) {
+      const what = `offset ${offset} of queue ${queueId} of ${topic}`;
+      return Promise.reject(new RmqError('ILLEGAL_OFFSET', `${what} is not one`));
+    }
     this.#delivery.reset(group, topic, queueId, offset);
     return Promise.resolve();
   }

@@ -95,11 +95,12 @@ export class Pulling {
   /** One look at the index: what matches of it, and behind it the next offset. */
   #read(waiting: Waiting): void {
     const { request, queue, filter } = waiting;
-    const maxCount = Math.min(request.maxCount, limits.receiveCountMax);
-    this.#store.readEntries(queue, request.offset, maxCount, (entries) => {
+    const maxCount = Math.min(Math.max(1, request.maxCount), limits.receiveCountMax);
+    const readCount = filter.isAll ? maxCount : limits.examinedEntryCountMax;
+    this.#store.readEntries(queue, request.offset, readCount, (entries) => {
       if (entries instanceof Error) return this.#answer(waiting, entries);
       const wanted = entries.filter((entry) => filter.mayMatch(entry.tagsCode));
-      const fitting = fit(wanted, request.maxSizeBytes);
+      const fitting = fit(wanted.slice(0, maxCount), request.maxSizeBytes);
       const isCut = fitting.length < wanted.length;
       const last = isCut ? fitting[fitting.length - 1] : entries[entries.length - 1];
       const next = (last === undefined ? request.offset : last.queueOffset + 1) as QueueOffset;

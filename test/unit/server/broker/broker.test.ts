@@ -114,6 +114,14 @@ describe('topics and groups', () => {
     expect(again.map((one) => one.deliveryAttempt)).toEqual([2, 2]);
   });
 
+  test('are found again in the log when the index was lost', async () => {
+    await t.topic('T', 4);
+    await t.send('T', ['a'], { queueId: 2 });
+    await t.restartWithoutIndex();
+    expect(await t.broker.getTopic('T')).toMatchObject({ readQueueCount: 3, permission: 6 });
+    expect(bodies(await t.receive())).toEqual(['a']);
+  });
+
   test.each([
     [topicOf('a b', 1), 'ILLEGAL_TOPIC'],
     [topicOf('TBW102', 1), 'ILLEGAL_TOPIC'],
@@ -154,6 +162,14 @@ describe('topics and groups', () => {
     }
     expect(await t.broker.getOffset('Keep', 'T', 0)).toBe(0);
     expect(await t.broker.getOffset('Lose', 'T', 0)).toBe(undefined);
+  });
+
+  test('offsets that cannot be are refused', async () => {
+    await t.topic('T');
+    for (const offset of [-1, 0.5, Number.NaN]) {
+      const put = t.broker.putOffset('G', 'T', 0, offset as never);
+      await expect(put).rejects.toMatchObject({ code: 'ILLEGAL_OFFSET' });
+    }
   });
 
   test('groups are made on use with legal names only', async () => {
@@ -206,6 +222,14 @@ describe('pull', () => {
     expect(some.messages.length).toBe(1);
     const none = await (await t.pull({ filter: { type: 'TAG', expression: 'C' } })).answer;
     expect(none).toMatchObject({ status: 'NO_MATCHED_MESSAGE', nextOffset: 3 });
+  });
+
+  test('looks far for what matches', async () => {
+    for (let round = 0; round < 5; round++) await t.send('T', Array<string>(100).fill('x'));
+    await t.send('T', ['hit'], { properties: { TAGS: 'B' } });
+    const filter = { type: 'TAG', expression: 'B' } as const;
+    const found = await (await t.pull({ filter, maxCount: 1 })).answer;
+    expect(found).toMatchObject({ status: 'FOUND', nextOffset: 501 });
   });
 
   test('waits at the end for a message, its deadline or a cancel', async () => {
