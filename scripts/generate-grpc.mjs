@@ -24,7 +24,10 @@ const scalarKinds = {
   bool: { type: 'boolean', empty: 'false', wire: 0 },
   float: { type: 'number', empty: '0', wire: 5 },
 };
-const timeKinds = { '.google.protobuf.Timestamp': 'timestamp', '.google.protobuf.Duration': 'duration' };
+const timeKinds = {
+  '.google.protobuf.Timestamp': 'timestamp',
+  '.google.protobuf.Duration': 'duration',
+};
 
 /** What the templates need to know of a field. */
 function describe(field) {
@@ -32,7 +35,8 @@ function describe(field) {
   const time = timeKinds[resolved?.fullName];
   const name = field.name + (time === undefined ? '' : 'Ms');
   if (field.map) {
-    if (field.type !== 'string' || field.keyType !== 'string') throw new Error(`${field}: map type`);
+    if (field.type !== 'string' || field.keyType !== 'string')
+      throw new Error(`${field}: map type`);
     return { field, name, kind: 'map' };
   }
   if (time !== undefined) return { field, name, kind: time, type: 'number', wire: 2 };
@@ -86,7 +90,9 @@ function readerOf(type, fields) {
     }
     const lines = [`      case ${tag}:\n        ${action}\n        break;`];
     if (isPacked(item)) {
-      lines.push(`      case ${(field.id << 3) | 2}:\n        r.packedInt32(m.${name});\n        break;`);
+      lines.push(
+        `      case ${(field.id << 3) | 2}:\n        r.packedInt32(m.${name});\n        break;`,
+      );
     }
     return lines;
   });
@@ -196,7 +202,10 @@ function modifiedMs(file) {
 
 /** Generates when an input changed since the last time. */
 export async function generateGrpc() {
-  const inputs = [...sources.map((file) => join(protoFolder, file)), fileURLToPath(import.meta.url)];
+  const inputs = [
+    ...sources.map((file) => join(protoFolder, file)),
+    fileURLToPath(import.meta.url),
+  ];
   const builtMs = modifiedMs(target);
   if (inputs.every((file) => modifiedMs(file) <= builtMs)) return;
   const text = await render();

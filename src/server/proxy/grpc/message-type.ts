@@ -1,0 +1,40 @@
+/** What type a message has, by its properties; facts/grpc-v2.md 7.1, facts/broker.md 1.4. */
+import { MessageType } from '../../../protocol/grpc/generated/messages.ts';
+
+const delayProperties = ['DELAY', 'TIMER_DELIVER_MS', 'TIMER_DELAY_SEC', 'TIMER_DELAY_MS'];
+
+export type DerivedType = 'NORMAL' | 'FIFO' | 'DELAY' | 'TRANSACTION' | 'PRIORITY';
+
+export function derivedType(properties: ReadonlyMap<string, string>): DerivedType {
+  if (properties.get('TRAN_MSG') === 'true') return 'TRANSACTION';
+  if (delayProperties.some((name) => properties.has(name))) return 'DELAY';
+  if (properties.has('__SHARDINGKEY')) return 'FIFO';
+  if (properties.has('_SYS_MSG_PRIORITY_')) return 'PRIORITY';
+  return 'NORMAL';
+}
+
+export function grpcType(properties: ReadonlyMap<string, string>): number {
+  return MessageType[derivedType(properties)];
+}
+
+/** Keys that users may not set and do not see; facts/grpc-v2.md 7.3. */
+export const reservedProperties: ReadonlySet<string> = new Set(
+  `TRACE_ON MSG_REGION KEYS TAGS WAIT DELAY RETRY_TOPIC REAL_TOPIC REAL_QID TRAN_MSG PGROUP MIN_OFFSET
+  MAX_OFFSET BUYER_ID ORIGIN_MESSAGE_ID TRANSFER_FLAG CORRECTION_FLAG MQ2_FLAG RECONSUME_TIME UNIQ_KEY
+  MAX_RECONSUME_TIMES CONSUME_START_TIME POP_CK POP_CK_OFFSET 1ST_POP_TIME TRAN_PREPARED_QUEUE_OFFSET
+  DUP_INFO EXTEND_UNIQ_INFO INSTANCE_ID CORRELATION_ID REPLY_TO_CLIENT TTL ARRIVE_TIME PUSH_REPLY_TIME
+  CLUSTER MSG_TYPE INNER_MULTI_QUEUE_OFFSET TIMER_DELAY_MS TIMER_DELAY_SEC TIMER_DELIVER_MS
+  TIMER_ENQUEUE_MS TIMER_DEQUEUE_MS TIMER_ROLL_TIMES TIMER_OUT_MS TIMER_DEL_UNIQKEY TIMER_DELAY_LEVEL
+  __BORNHOST BORN_TIMESTAMP DLQ_ORIGIN_TOPIC DLQ_ORIGIN_MESSAGE_ID __CRC32# ORIGIN_GROUP
+  _SYS_MSG_PRIORITY_`.split(/\s+/),
+);
+
+/** Bookkeeping that Apache shows to consumers; ours does not. */
+export const hiddenProperties: ReadonlySet<string> = new Set([
+  ...reservedProperties,
+  '__SHARDINGKEY',
+  'TRACE_CONTEXT',
+  'TRANSACTION_CHECK_TIMES',
+  '__transactionId__',
+  'CHECK_IMMUNITY_TIME_IN_SECONDS',
+]);

@@ -1,0 +1,190 @@
+/** SendMessage: one message or several of one topic; facts/grpc-v2.md 7.4, 7.5. */
+import {
+  Code,
+  decodeSendMessageRequest,
+  encodeSendMessageResponse,
+  type Message,
+  type SendMessageRequest,
+  type SendMessageResponseInit,
+} from '../../../protocol/grpc/generated/messages.ts';
+import { RmqError } from '../../../protocol/errors.ts';
+import type { MessageDraft } from '../../../protocol/message/message.ts';
+import type { Reply } from '../../../util/reply.ts';
+import { type BrokerApi, Permission, type SendResult } from '../../broker/api.ts';
+import type { RouteQueues, TopicRoute } from '../cluster-view.ts';
+import type { UnaryMethod } from './call.ts';
+import { checkMessage, draftOf, recordHost, storedProperties } from './incoming-message.ts';
+import { type DerivedType, derivedType } from './message-type.ts';
+import { topicName } from './names.ts';
+import { type Caller, unaryMethod } from './rpc.ts';
+import type { ServiceContext } from './service-context.ts';
+import { commonStatus, okStatus, type RpcError, StatusError } from './status.ts';
+import { sendAttemptCount } from './times.ts';
+import { jumpHash } from './jump-hash.ts';
+import { javaHashCode } from '../../../protocol/message/java-hash.ts';
+
+/** Types that the broker cannot keep its promises for yet. */
+const unsupportedTypes: ReadonlySet<DerivedType> = new Set(['DELAY', 'TRANSACTION', 'PRIORITY']);
+
+/** A broker and one of its queues; -1: the broker chooses. */
+interface Target {
+  readonly share: RouteQueues;
+  readonly queueId: number;
+}
+
+export function sendMessage(context: ServiceContext): UnaryMethod {
+  const sender = new Sender(context);
+  return unaryMethod({
+    name: 'SendMessage',
+    decode: decodeSendMessageRequest,
+    encode: encodeSendMessageResponse,
+    logger: context.logger,
+    handle: (caller, request, reply) => sender.send(caller, request, reply),
+  });
+}
+
+class Sender {
+  readonly #context: ServiceContext;
+  #turn = 0;
+
+  constructor(context: ServiceContext) {
+    this.#context = context;
+  }
+
+  send(
+    caller: Caller,
+    request: SendMessageRequest,
+    reply: Reply<SendMessageResponseInit, RpcError>,
+  ): void {
+    const { cluster, clock } = this.#context;
+    const first = request.messages[0];
+    if (first === undefined) throw new StatusError(Code.MESSAGE_CORRUPTED, 'no message to send');
+    const topic = topicName(first.topic);
+    const nowMs = clock.nowMs();
+    for (const message of request.messages) checkMessage(message, topic, nowMs);
+    cluster.route(topic, (route) => {
+      if (route instanceof Error) return reply(route);
+      try {
+        const drafts = this.#drafts(caller, request.messages, route, nowMs);
+        const targets = this.#targets(route, request.messages);
+        this.#sendTo(topic, drafts, targets, 0, reply);
+      } catch (error) {
+        if (!(error instanceof StatusError)) throw error;
+        reply(error);
+      }
+    });
+  }
+
+  #drafts(
+    { call }: Caller,
+    messages: readonly Message[],
+    route: TopicRoute,
+    nowMs: number,
+  ): MessageDraft[] {
+    const { peer } = call;
+    const bornHost = recordHost(peer.host, peer.port);
+    return messages.map((message) => {
+      const properties = storedProperties(message, route.topic, peer.host);
+      checkType(route, derivedType(properties));
+      return draftOf(message, route.topic, properties, { bornHost, nowMs });
+    });
+  }
+
+  /** Where to send, best first. A message group always goes to the same queue. */
+  #targets(route: TopicRoute, messages: readonly Message[]): Target[] {
+    const writable = route.queues.filter(
+      (share) => (share.permission & Permission.write) !== 0 && share.writeQueueCount > 0,
+    );
+    if (writable.length === 0) throw new StatusError(Code.FORBIDDEN, 'no writable queue');
+    const group = messages.length === 1 ? messages[0]?.systemProperties?.messageGroup : undefined;
+    if (group !== undefined && group !== '') return [groupTarget(writable, group)];
+    const turn = this.#turn++;
+    const targets: Target[] = [];
+    for (let index = 0; index < writable.length; index++) {
+      const share = writable[(turn + index) % writable.length] as RouteQueues; // in range
+      const round = Math.floor(turn / writable.length);
+      targets.push({ share, queueId: round % share.writeQueueCount });
+    }
+    return targets;
+  }
+
+  #sendTo(
+    topic: string,
+    drafts: readonly MessageDraft[],
+    targets: readonly Target[],
+    attempt: number,
+    reply: Reply<SendMessageResponseInit, RpcError>,
+  ): void {
+    const target = targets[attempt % targets.length] as Target; // there is at least one
+    const broker: BrokerApi | undefined = this.#context.cluster.broker(target.share.brokerName);
+    const next = (error: RmqError): void => {
+      const isLast = attempt + 1 >= Math.min(sendAttemptCount, targets.length);
+      // Another broker is tried only where nothing can have been stored.
+      if (isLast || !isUntouched(error)) return reply(error);
+      this.#sendTo(topic, drafts, targets, attempt + 1, reply);
+    };
+    if (broker === undefined) {
+      const name = target.share.brokerName;
+      return next(new RmqError('BROKER_NOT_FOUND', `broker ${name} has left the cluster`));
+    }
+    const placed = drafts.map((draft) => withQueue(draft, target.queueId));
+    const request = { drafts: placed, producerGroup: topic, createFrom: undefined };
+    broker.send(request, (results) => {
+      if (results instanceof Error) return next(results);
+      reply(answerOf(results));
+    });
+  }
+}
+
+function withQueue(draft: MessageDraft, queueId: number): MessageDraft {
+  return {
+    topic: draft.topic,
+    queueId,
+    flag: draft.flag,
+    sysFlag: draft.sysFlag,
+    bornTimestampMs: draft.bornTimestampMs,
+    bornHost: draft.bornHost,
+    reconsumeTimes: draft.reconsumeTimes,
+    preparedTransactionOffset: draft.preparedTransactionOffset,
+    body: draft.body,
+    properties: draft.properties,
+  };
+}
+
+function isUntouched(error: RmqError): boolean {
+  return error.code === 'CANNOT_CONNECT' || error.code === 'BROKER_NOT_FOUND' || error.code === 'DISK_FULL';
+}
+
+/** The queue of a message group, as Apache's proxy chooses it; facts/grpc-v2.md 6.8. */
+function groupTarget(writable: readonly RouteQueues[], group: string): Target {
+  const targets = writable.flatMap((share) =>
+    Array.from({ length: share.writeQueueCount }, (_, queueId) => ({ share, queueId })),
+  );
+  return targets[jumpHash(javaHashCode(group), targets.length)] as Target; // in range
+}
+
+function checkType(route: TopicRoute, actual: DerivedType): void {
+  const expected = route.messageType;
+  const isFree = expected === 'MIXED' || route.topic.startsWith('%');
+  if (!isFree && expected !== actual) {
+    throw new StatusError(
+      Code.MESSAGE_PROPERTY_CONFLICT_WITH_TYPE,
+      `TopicMessageType validate failed, the expected type is ${expected}, but actual type is ${actual}`,
+    );
+  }
+  if (unsupportedTypes.has(actual)) {
+    const text = `messages of type ${actual} are not supported yet`;
+    throw new StatusError(Code.NOT_IMPLEMENTED, text);
+  }
+}
+
+function answerOf(results: readonly SendResult[]): SendMessageResponseInit {
+  const entries = results.map((result) => ({
+    status: okStatus,
+    messageId: result.messageId,
+    transactionId: result.transactionId,
+    offset: result.queueOffset,
+    recallHandle: result.recallHandle,
+  }));
+  return { status: commonStatus(entries.map((entry) => entry.status)), entries };
+}

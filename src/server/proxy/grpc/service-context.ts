@@ -1,0 +1,18 @@
+/** What the RPCs share. */
+import type { Clock } from '../../../platform/clock.ts';
+import type { Random } from '../../../platform/random.ts';
+import type { Logger } from '../../shared/logger.ts';
+import type { ClusterView } from '../cluster-view.ts';
+import type { Receipts } from '../receipts.ts';
+import type { ClientRegistry } from '../settings.ts';
+
+export interface ServiceContext {
+  readonly cluster: ClusterView;
+  readonly clients: ClientRegistry;
+  readonly receipts: Receipts;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  /** This proxy's name among `cluster.liveProxies()`. */
+  readonly proxyName: string;
+}

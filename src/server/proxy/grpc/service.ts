@@ -1,0 +1,34 @@
+/**
+ * The method table of `apache.rocketmq.v2.MessagingService`. What is not built yet (EndTransaction,
+ * RecallMessage, PullMessage, the offset RPCs, SyncLiteSubscription, the Admin service) is not in the
+ * table, and so answered UNIMPLEMENTED.
+ */
+import { ackMessage } from './ack-message.ts';
+import type { Service } from './call.ts';
+import { changeInvisibleDuration } from './change-invisible-duration.ts';
+import { forwardToDeadLetters } from './forward-to-dead-letters.ts';
+import { heartbeat, notifyClientTermination } from './heartbeat.ts';
+import { queryAssignment } from './query-assignment.ts';
+import { queryRoute } from './query-route.ts';
+import { receiveMessage } from './receive-message.ts';
+import { sendMessage } from './send-message.ts';
+import type { ServiceContext } from './service-context.ts';
+import { telemetry } from './telemetry.ts';
+
+export function messagingService(context: ServiceContext): Service {
+  return {
+    name: 'apache.rocketmq.v2.MessagingService',
+    methods: [
+      queryRoute(context),
+      heartbeat(context),
+      sendMessage(context),
+      queryAssignment(context),
+      receiveMessage(context),
+      ackMessage(context),
+      forwardToDeadLetters(context),
+      telemetry(context),
+      notifyClientTermination(context),
+      changeInvisibleDuration(context),
+    ],
+  };
+}
