@@ -1,4 +1,6 @@
 /** A broker over the real store in memory, on a clock that stands still. May be restarted. */
+import type { Clock } from '../../src/platform/clock.ts';
+import type { FolderLock } from '../../src/platform/files.ts';
 import { MemoryFiles } from '../../src/platform/memory-files.ts';
 import type { Random } from '../../src/platform/random.ts';
 import type { RmqError } from '../../src/protocol/errors.ts';
@@ -32,6 +34,27 @@ const firstChoice: Random = {
   bytes: (size) => Buffer.alloc(size, 7),
 };
 
+/** A crashed process cannot give its lock back, and here it was never another process. */
+class UnlockedFiles extends MemoryFiles {
+  override lockFolder(): Promise<FolderLock> {
+    return Promise.resolve({ release: () => Promise.resolve() });
+  }
+}
+
+/** The clock as one life of the process sees it. */
+function mortal(clock: ManualClock, life: { readonly isAlive: boolean }): Clock {
+  const guarded = (run: () => void) => (): void => {
+    if (life.isAlive) run();
+  };
+  return {
+    nowMs: () => clock.nowMs(),
+    monotonicMs: () => clock.monotonicMs(),
+    setTimer: (delayMs, run) => clock.setTimer(delayMs, guarded(run)),
+    clearTimer: (timer) => clock.clearTimer(timer),
+    afterTick: (run) => clock.afterTick(guarded(run)),
+  };
+}
+
 export type Parked<T> = {
   readonly cancel: Cancel;
   readonly answer: Promise<T>;
@@ -40,7 +63,8 @@ export type Parked<T> = {
 
 export class TestBroker {
   readonly clock = new ManualClock();
-  readonly #files = new MemoryFiles();
+  readonly #files = new UnlockedFiles();
+  #life = { isAlive: true };
   readonly #tuning: Partial<StoreTuning>;
   readonly #isAutoCreate: boolean;
   #openDatabase: DatabaseFactory | undefined;
@@ -66,7 +90,8 @@ export class TestBroker {
 
   async start(): Promise<this> {
     this.#openDatabase ??= await memoryDatabaseFactory();
-    const { clock } = this;
+    this.#life = { isAlive: true };
+    const clock = mortal(this.clock, this.#life);
     this.#store = new LogStore({
       files: this.#files,
       clock,
@@ -110,6 +135,18 @@ export class TestBroker {
   async restart(): Promise<void> {
     await this.stop();
     this.#openDatabase = this.#openDatabase ?? (await memoryDatabaseFactory());
+    await this.start();
+  }
+
+  /**
+   * The process dies: its timers and ticks never run again, what only memory knew is gone. What was
+   * written stays (a disk that loses writes is the simulator's).
+   */
+  async crash(): Promise<void> {
+    await settle();
+    this.#life.isAlive = false;
+    this.#broker = undefined;
+    this.#store = undefined;
     await this.start();
   }
 
