@@ -64,7 +64,7 @@ export async function* follow<Cursor extends QueueCursor>(
     // The order is known once every queue that may have older messages has shown its first.
     if (open.some((reading) => !reading.isAtEnd) || next === undefined) {
       if (open.length === 0) return;
-      await Promise.race(open.map((reading) => reading.pending));
+      await Promise.race(open.flatMap((reading) => reading.pending ?? []));
       continue;
     }
     const message = next.buffer.shift();
