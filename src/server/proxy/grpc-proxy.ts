@@ -26,8 +26,8 @@ export interface GrpcProxyOptions {
   /** Where the self-signed certificate is kept; undefined: nowhere. */
   readonly dataDir: string | undefined;
   readonly tls: { readonly certFile: string; readonly keyFile: string } | undefined;
-  /** This proxy's name among `cluster.liveProxies()`. */
-  readonly proxyName: string;
+  /** This proxy among `cluster.liveProxies()`, by name. */
+  readonly self: { readonly name: string };
 }
 
 export class GrpcProxy {

@@ -17,7 +17,7 @@ import { unaryMethod } from './rpc.ts';
 import type { ServiceContext } from './service-context.ts';
 import { okStatus } from './status.ts';
 
-export function queryRoute({ cluster, proxyName, logger }: ServiceContext): UnaryMethod {
+export function queryRoute({ cluster, self, logger }: ServiceContext): UnaryMethod {
   return unaryMethod({
     name: 'QueryRoute',
     decode: decodeQueryRouteRequest,
@@ -28,7 +28,7 @@ export function queryRoute({ cluster, proxyName, logger }: ServiceContext): Unar
       const reached = reachedBy(call, request.endpoints);
       cluster.route(topic, (route) => {
         if (route instanceof Error) return reply(route);
-        const endpoints = proxyEndpoints(cluster, proxyName, reached);
+        const endpoints = proxyEndpoints(cluster, self.name, reached);
         reply({ status: okStatus, messageQueues: queuesOf(route, request.topic, endpoints) });
       });
     },

@@ -13,6 +13,6 @@ export interface ServiceContext {
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
-  /** This proxy's name among `cluster.liveProxies()`. */
-  readonly proxyName: string;
+  /** This proxy among `cluster.liveProxies()`, by name. */
+  readonly self: { readonly name: string };
 }
