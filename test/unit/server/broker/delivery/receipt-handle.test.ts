@@ -19,7 +19,9 @@ test('what is formatted is parsed back', () => {
     physicalOffset: fc.integer({ min: 0, max: 2 ** 50 }),
   });
   fc.assert(
-    fc.property(handle, (one) => expect(parseReceiptHandle(formatReceiptHandle(one))).toEqual(one)),
+    fc.property(handle, (one) => {
+      expect(parseReceiptHandle(formatReceiptHandle(one))).toEqual(one);
+    }),
   );
 });
 
