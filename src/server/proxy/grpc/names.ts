@@ -1,24 +1,29 @@
-/** Checks of the names in requests. Namespaces are dropped, as Apache's proxy does (facts/grpc-v2.md 2). */
-import { RmqError } from '../../../protocol/errors.ts';
-import type { Resource } from '../../../protocol/grpc/generated/messages.ts';
-import { checkGroupName, checkTopicName, isSystemTopic } from '../../../protocol/message/names.ts';
+/** Names in requests, checked at the border; facts/grpc-v2.md 3.1. Namespaces are echoed, not used. */
+import { Code, type Resource } from '../../../protocol/grpc/generated/messages.ts';
+import {
+  groupNameProblem,
+  isSystemTopic,
+  topicNameProblem,
+} from '../../../protocol/message/names.ts';
+import { StatusError } from './status.ts';
 
-/** The topic named. @throws RmqError ILLEGAL_TOPIC. */
-export function topicOf(resource: Resource | undefined): string {
-  const topic = resource?.name ?? '';
-  checkTopicName(topic);
-  if (isSystemTopic(topic)) {
-    throw new RmqError('ILLEGAL_TOPIC', `cannot access system topic: ${topic}`);
-  }
-  return topic;
+/** The topic's name. @throws StatusError ILLEGAL_TOPIC */
+export function topicName(resource: Resource | undefined): string {
+  const name = resource?.name ?? '';
+  if (name.trim() === '') throw new StatusError(Code.ILLEGAL_TOPIC, 'topic cannot be blank');
+  const problem = topicNameProblem(name);
+  if (problem !== undefined) throw new StatusError(Code.ILLEGAL_TOPIC, problem);
+  if (isSystemTopic(name)) throw new StatusError(Code.ILLEGAL_TOPIC, 'cannot access system topic');
+  return name;
 }
 
-/** The consumer group named. @throws RmqError ILLEGAL_GROUP. */
-export function groupOf(resource: Resource | undefined): string {
-  const group = resource?.name ?? '';
-  checkGroupName(group);
-  if (group.startsWith('CID_RMQ_SYS_')) {
-    throw new RmqError('ILLEGAL_GROUP', `cannot use system consumer group: ${group}`);
+/** The consumer group's name. @throws StatusError ILLEGAL_CONSUMER_GROUP */
+export function groupName(resource: Resource | undefined): string {
+  const name = resource?.name ?? '';
+  const problem = groupNameProblem(name);
+  if (problem !== undefined) throw new StatusError(Code.ILLEGAL_CONSUMER_GROUP, problem);
+  if (name.startsWith('CID_RMQ_SYS_')) {
+    throw new StatusError(Code.ILLEGAL_CONSUMER_GROUP, 'cannot use system consumer group');
   }
-  return group;
+  return name;
 }

@@ -1,68 +1,45 @@
-/**
- * QueryAssignment: where a push consumer receives from; facts/grpc-v2.md 5.3. Consumers of a group all
- * get the same list; they compete when they receive.
- */
+/** QueryAssignment: what a push consumer asks for messages; facts/grpc-v2.md 5.3. */
 import {
   type AssignmentInit,
   Code,
+  decodeQueryAssignmentRequest,
+  encodeQueryAssignmentResponse,
   Permission as GrpcPermission,
-  type QueryAssignmentRequest,
-  type QueryAssignmentResponseInit,
 } from '../../../protocol/grpc/generated/messages.ts';
-import type { Reply } from '../../../util/reply.ts';
 import { Permission } from '../../broker/api.ts';
-import type { TopicRoute } from '../cluster-view.ts';
-import type { ProxyContext } from './context.ts';
-import { groupOf, topicOf } from './names.ts';
-import type { Caller } from './rpc.ts';
-import { okStatus, type RpcError, StatusError } from './status.ts';
+import type { UnaryMethod } from './call.ts';
+import { endpointsOf, reachedBy } from './endpoints.ts';
+import { groupName, topicName } from './names.ts';
+import { unaryMethod } from './rpc.ts';
+import type { ServiceContext } from './service-context.ts';
+import { okStatus, StatusError } from './status.ts';
 
-/** A queue id that stands for all queues of a broker. */
-const anyQueueId = -1;
-
-export function queryAssignment(
-  context: ProxyContext,
-  caller: Caller,
-  request: QueryAssignmentRequest,
-  reply: Reply<QueryAssignmentResponseInit, RpcError>,
-): void {
-  const topic = topicOf(request.topic);
-  const group = groupOf(request.group);
-  context.cluster.route(topic, (route) => {
-    if (route instanceof Error) {
-      reply(route);
-      return;
-    }
-    context.cluster.group(group, (config) => {
-      const isOrdered = !(config instanceof Error) && config.isOrdered;
-      const assignments = assign(context, caller, request, route, isOrdered);
-      if (assignments.length > 0) reply({ status: okStatus, assignments });
-      else reply(new StatusError(Code.FORBIDDEN, 'no readable queue'));
-    });
+export function queryAssignment({ cluster, logger }: ServiceContext): UnaryMethod {
+  return unaryMethod({
+    name: 'QueryAssignment',
+    decode: decodeQueryAssignmentRequest,
+    encode: encodeQueryAssignmentResponse,
+    logger,
+    handle: ({ call }, request, reply) => {
+      const topic = topicName(request.topic);
+      groupName(request.group);
+      const endpoints = endpointsOf(reachedBy(call, request.endpoints));
+      cluster.route(topic, (route) => {
+        if (route instanceof Error) return reply(route);
+        const assignments: AssignmentInit[] = [];
+        for (const { brokerName, permission, readQueueCount } of route.queues) {
+          if ((permission & Permission.read) === 0 || readQueueCount === 0) continue;
+          const isWritable = (permission & Permission.write) !== 0;
+          const granted = isWritable ? GrpcPermission.READ_WRITE : GrpcPermission.READ;
+          // One for all queues of the broker: consumers compete for messages, not for queues. Message
+          // groups are kept in order by the broker, so that FIFO needs no queue of its own.
+          const broker = { name: brokerName, id: 0, endpoints };
+          const messageQueue = { topic: request.topic, id: -1, permission: granted, broker };
+          assignments.push({ messageQueue });
+        }
+        if (assignments.length === 0) return reply(new StatusError(Code.FORBIDDEN, 'no readable queue'));
+        reply({ status: okStatus, assignments });
+      });
+    },
   });
-}
-
-function assign(
-  context: ProxyContext,
-  caller: Caller,
-  request: QueryAssignmentRequest,
-  route: TopicRoute,
-  isOrdered: boolean,
-): AssignmentInit[] {
-  // By client id, so that clients spread over the proxies and each always gets the same answer.
-  const key = caller.clientId;
-  const assignments: AssignmentInit[] = [];
-  const rotation = context.endpoints.rotation(caller.call, request.endpoints, key);
-  for (const share of route.queues) {
-    if ((share.permission & Permission.read) === 0 || share.readQueueCount === 0) continue;
-    const isWritable = (share.permission & Permission.write) !== 0;
-    const permission = isWritable ? GrpcPermission.READ_WRITE : GrpcPermission.READ;
-    const firstId = isOrdered ? 0 : anyQueueId;
-    const endId = isOrdered ? share.readQueueCount : anyQueueId + 1;
-    const broker = { name: share.brokerName, id: 0, endpoints: rotation.next() };
-    for (let id = firstId; id < endId; id++) {
-      assignments.push({ messageQueue: { topic: request.topic, id, permission, broker } });
-    }
-  }
-  return assignments;
 }

@@ -1,83 +1,82 @@
-/** QueryRoute: the queues of a topic, and where they are served; facts/grpc-v2.md 5.1. */
+/** QueryRoute: the queues of a topic and where to reach them; facts/grpc-v2.md 5.1. */
 import {
+  decodeQueryRouteRequest,
+  encodeQueryRouteResponse,
+  type EndpointsInit,
   type MessageQueueInit,
-  MessageType as GrpcMessageType,
+  MessageType,
   Permission as GrpcPermission,
-  type QueryRouteRequest,
-  type QueryRouteResponseInit,
+  type Resource,
 } from '../../../protocol/grpc/generated/messages.ts';
-import type { Reply } from '../../../util/reply.ts';
-import { Permission, type MessageType } from '../../broker/api.ts';
+import { type MessageType as TopicType, Permission } from '../../broker/api.ts';
 import type { RouteQueues, TopicRoute } from '../cluster-view.ts';
-import type { ProxyContext } from './context.ts';
-import { topicOf } from './names.ts';
-import type { Caller } from './rpc.ts';
-import { okStatus, type RpcError } from './status.ts';
+import type { UnaryMethod } from './call.ts';
+import { proxyEndpoints, reachedBy } from './endpoints.ts';
+import { topicName } from './names.ts';
+import { unaryMethod } from './rpc.ts';
+import type { ServiceContext } from './service-context.ts';
+import { okStatus } from './status.ts';
 
-/** Message types that clients may send to a topic of the type. PRIORITY is none of MIXED's, as in Apache. */
-export const acceptedTypes: Readonly<Record<MessageType, readonly number[]>> = {
-  NORMAL: [GrpcMessageType.NORMAL],
-  FIFO: [GrpcMessageType.FIFO],
-  DELAY: [GrpcMessageType.DELAY],
-  TRANSACTION: [GrpcMessageType.TRANSACTION],
-  PRIORITY: [GrpcMessageType.PRIORITY],
-  LITE: [GrpcMessageType.LITE],
-  MIXED: [
-    GrpcMessageType.NORMAL,
-    GrpcMessageType.FIFO,
-    GrpcMessageType.DELAY,
-    GrpcMessageType.TRANSACTION,
-  ],
-  UNSPECIFIED: [GrpcMessageType.MESSAGE_TYPE_UNSPECIFIED],
-};
-
-export function queryRoute(
-  context: ProxyContext,
-  caller: Caller,
-  request: QueryRouteRequest,
-  reply: Reply<QueryRouteResponseInit, RpcError>,
-): void {
-  const topic = topicOf(request.topic);
-  context.cluster.route(topic, (route) => {
-    if (route instanceof Error) reply(route);
-    else reply(routeAnswer(context, caller, request, route));
+export function queryRoute({ cluster, self, logger }: ServiceContext): UnaryMethod {
+  return unaryMethod({
+    name: 'QueryRoute',
+    decode: decodeQueryRouteRequest,
+    encode: encodeQueryRouteResponse,
+    logger,
+    handle: ({ call }, request, reply) => {
+      const topic = topicName(request.topic);
+      const reached = reachedBy(call, request.endpoints);
+      cluster.route(topic, (route) => {
+        if (route instanceof Error) return reply(route);
+        const endpoints = proxyEndpoints(cluster, self.name, reached);
+        reply({ status: okStatus, messageQueues: queuesOf(route, request.topic, endpoints) });
+      });
+    },
   });
 }
 
-function routeAnswer(
-  context: ProxyContext,
-  caller: Caller,
-  request: QueryRouteRequest,
+/**
+ * Writable queues come first, so that queue 0 can be written to: the Node client takes queue ids for
+ * broker ids (facts/grpc-v2.md 10.2).
+ */
+function queuesOf(
   route: TopicRoute,
-): QueryRouteResponseInit {
-  const rotation = context.endpoints.rotation(caller.call, request.endpoints, route.topic);
-  const acceptMessageTypes = acceptedTypes[route.messageType];
-  const messageQueues: MessageQueueInit[] = [];
+  topic: Resource | undefined,
+  endpoints: readonly EndpointsInit[],
+): MessageQueueInit[] {
+  const queues: MessageQueueInit[] = [];
+  const acceptMessageTypes = acceptedTypes(route.messageType);
   for (const share of route.queues) {
-    for (const [id, permission] of queuePermissions(share).entries()) {
-      const endpoints = rotation.next();
-      const broker = { name: share.brokerName, id: 0, endpoints };
-      messageQueues.push({ topic: request.topic, id, permission, broker, acceptMessageTypes });
-    }
+    permissionsOf(share).forEach((permission, id) => {
+      const broker = {
+        name: share.brokerName,
+        id: 0,
+        endpoints: endpoints[id % endpoints.length] as EndpointsInit, // never empty
+      };
+      queues.push({ topic, id, permission, broker, acceptMessageTypes });
+    });
   }
-  return { status: okStatus, messageQueues };
+  return queues;
 }
 
-/**
- * Permissions of a broker's queues by queue id. Writable queues come first, unlike Apache's: the Node
- * client sends to queues with id 0 only (facts/grpc-v2.md 10.2), and so the ids are the real ones.
- */
-export function queuePermissions(share: RouteQueues): readonly number[] {
-  const readCount = share.permission & Permission.read ? share.readQueueCount : 0;
-  const writeCount = share.permission & Permission.write ? share.writeQueueCount : 0;
-  const count = Math.max(readCount, writeCount);
-  // A topic that permits nothing is still shown, as in Apache.
-  if (count === 0) return [GrpcPermission.NONE];
-  const permissions: number[] = [];
-  for (let id = 0; id < count; id++) {
-    if (id >= readCount) permissions.push(GrpcPermission.WRITE);
-    else if (id >= writeCount) permissions.push(GrpcPermission.READ);
-    else permissions.push(GrpcPermission.READ_WRITE);
+function permissionsOf({ permission, readQueueCount, writeQueueCount }: RouteQueues): number[] {
+  const isReadable = (permission & Permission.read) !== 0;
+  const isWritable = (permission & Permission.write) !== 0;
+  const reads = isReadable ? readQueueCount : 0;
+  const writes = isWritable ? writeQueueCount : 0;
+  if (reads === 0 && writes === 0) return [GrpcPermission.NONE];
+  const both = Math.min(reads, writes);
+  return [
+    ...Array<number>(both).fill(GrpcPermission.READ_WRITE),
+    ...Array<number>(writes - both).fill(GrpcPermission.WRITE),
+    ...Array<number>(reads - both).fill(GrpcPermission.READ),
+  ];
+}
+
+function acceptedTypes(type: TopicType): number[] {
+  if (type === 'MIXED') {
+    const { NORMAL, FIFO, DELAY, TRANSACTION } = MessageType;
+    return [NORMAL, FIFO, DELAY, TRANSACTION];
   }
-  return permissions;
+  return type === 'UNSPECIFIED' ? [MessageType.MESSAGE_TYPE_UNSPECIFIED] : [MessageType[type]];
 }

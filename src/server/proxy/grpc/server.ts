@@ -166,14 +166,14 @@ class GrpcJsCall implements Call {
 }
 
 /** What both kinds of answering streams have in common. */
-interface WritableCall {
-  readonly cancelled: boolean;
+type WritableCall = Pick<
+  ServerWritableStream<Buffer, Uint8Array>,
+  'cancelled' | 'sendMetadata' | 'emit'
+> & {
   write(message: Uint8Array): boolean;
   end(): unknown;
   on(event: 'drain', run: () => void): unknown;
-  emit(event: 'error', error: Error): unknown;
-  sendMetadata(metadata: Metadata): void;
-}
+};
 
 class GrpcJsOutStream implements OutStream {
   readonly #call: WritableCall;
