@@ -1,11 +1,10 @@
-/** A proxy: its view of the cluster, its gRPC port and its registration, as one to start and stop. */
+/** A proxy: its view of the cluster, its gRPC port and its registration, as one thing to start and stop. */
 import { RemotingClient } from '../client/remoting-client.ts';
 import { formatHostPort } from '../platform/host-port.ts';
 import type { HostPort } from '../platform/network.ts';
 import type { BrokerApi } from './broker/api.ts';
 import { advertisedAddress, type ServerPorts } from './ports.ts';
 import { NameServerCluster } from './proxy/cluster.ts';
-import type { ProxyAddress } from './proxy/cluster-view.ts';
 import { GrpcProxy } from './proxy/grpc-proxy.ts';
 import type { ServerSettings } from './shared/settings.ts';
 
@@ -15,10 +14,7 @@ export interface ProxyRole {
   stop(): Promise<void>;
 }
 
-/**
- * Listens, then registers: the port must be known before others are told of it.
- * @throws RmqError PORT_IN_USE, ADDRESS_NOT_AVAILABLE
- */
+/** Listens, then registers and looks at the cluster. What was opened is closed when a step fails. */
 export async function startProxyRole(options: {
   readonly settings: ServerSettings;
   readonly ports: ServerPorts;
@@ -27,44 +23,40 @@ export async function startProxyRole(options: {
   readonly localBroker: BrokerApi | undefined;
 }): Promise<ProxyRole> {
   const { settings, ports, namesrv, localBroker } = options;
-  const { clock, network, random, files } = ports;
+  const { clock, random, files, network } = ports;
   const logger = ports.logger.named('proxy');
   const client = new RemotingClient({ network, clock });
-  // Filled in as soon as the port is open; nobody is told before.
-  const self: { name: string; grpc: HostPort } = {
-    name: '',
-    grpc: { host: settings.listenHost, port: settings.grpcPort },
-  };
+  // Name and port are known once the port is open; nobody is told of them before.
+  const self = { name: '', grpc: { host: settings.listenHost, port: settings.grpcPort } };
   const cluster = new NameServerCluster({
+    clusterName: settings.clusterName,
+    self,
     namesrv,
     client,
     clock,
     logger,
-    clusterName: settings.clusterName,
-    self: self satisfies ProxyAddress,
-    localBrokers: new Map(localBroker === undefined ? [] : [[localBroker.brokerName, localBroker]]),
+    localBrokers: new Map(
+      localBroker === undefined ? [] : [[localBroker.brokerName, localBroker] as const],
+    ),
     registerIntervalMs: settings.registerIntervalMs,
     registrationWindowMs: settings.registrationWindowMs,
   });
-  const proxy = new GrpcProxy({
-    cluster,
-    clock,
-    random,
-    logger,
-    files,
-    dataDir: settings.dataDir,
-    tls: settings.tls,
-    self,
-  });
-  const endpoint = await proxy.start({ host: settings.listenHost, port: settings.grpcPort });
-  self.grpc = advertisedAddress(settings.advertise, endpoint);
-  self.name = settings.proxyName ?? formatHostPort(self.grpc);
-  await cluster.start();
+  const { dataDir, tls } = settings;
+  const proxy = new GrpcProxy({ cluster, clock, random, logger, files, dataDir, tls, self });
   const stop = async (): Promise<void> => {
-    // Out of the list first, so that clients go elsewhere while calls under way are answered.
+    // Out of the routes first, so that clients go elsewhere while what is under way is answered.
     await cluster.stop();
     await proxy.stop();
     await client.close();
   };
-  return { name: 'proxy', endpoint, stop };
+  try {
+    const endpoint = await proxy.start(self.grpc);
+    self.grpc = advertisedAddress(settings.advertise, endpoint);
+    self.name = settings.proxyName ?? formatHostPort(self.grpc);
+    await cluster.start();
+    return { name: 'proxy', endpoint, stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
 }

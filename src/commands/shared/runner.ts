@@ -104,12 +104,25 @@ async function runCommand(line: Line, host: Host): Promise<ExitCode> {
     if (asked !== undefined && options.values['yes'] !== true && !context.isDryRun) {
       await confirm(context, asked, line.path);
     }
-    const work = print(context, command, all);
+    const work = print(context, command, all).catch((error: unknown) => {
+      throw withReachHint(error, context);
+    });
     await (command.isDraining === true ? work : Promise.race([work, interrupted(host.signal)]));
     return ExitCode.done;
   } finally {
     for (const close of closers) await close();
   }
+}
+
+/** Who cannot be reached is told how to reach somebody. */
+function withReachHint(error: unknown, { namesrv }: Context): unknown {
+  if (!(error instanceof RmqError) || error.hint !== undefined) return error;
+  if (error.code !== 'CANNOT_CONNECT' || namesrv.addresses.length === 0) return error;
+  const origin = namesrv.origin === 'default' ? 'the default' : namesrv.origin;
+  return new RmqError(error.code, error.message, {
+    hint: `is a server running (rmq start)? the address is from ${origin}; --namesrv HOST:PORT names another`,
+    cause: error,
+  });
 }
 
 async function print(context: Context, command: AnyCommand, options: object): Promise<void> {

@@ -127,7 +127,7 @@ async function parseConfigFile(path: string, text: string): Promise<Record<strin
   let content: unknown;
   try {
     if (path.endsWith('.json')) content = JSON.parse(text);
-    else content = (await import('yaml')).parse(text);
+    else content = parseYaml(await import('yaml'), text);
   } catch (error) {
     const [reason] = String(error instanceof Error ? error.message : error).split('\n');
     throw new RmqError('ILLEGAL_CONFIG', `cannot read config file ${path}: ${reason}`, {
@@ -139,6 +139,14 @@ async function parseConfigFile(path: string, text: string): Promise<Record<strin
     throw new RmqError('ILLEGAL_CONFIG', `config file ${path}: settings as "name: value" expected`);
   }
   return content as Record<string, unknown>; // an object, checked above
+}
+
+/** Bundled, the CommonJS package has its functions under `default` alone. */
+function parseYaml(
+  module: typeof import('yaml') & { readonly default?: typeof import('yaml') },
+  text: string,
+): unknown {
+  return (module.default ?? module).parse(text);
 }
 
 function unknownVariables(environment: ConfigSources['environment']): string[] {
