@@ -11,7 +11,7 @@ import { brokerOfReceipt } from './receipt-broker.ts';
 import { unaryMethod } from './rpc.ts';
 import type { ServiceContext } from './service-context.ts';
 import { okStatus, StatusError, statusOf } from './status.ts';
-import { invisibleTimeMaxMs } from './times.ts';
+import { giveBackInvisibleTimeMs, invisibleTimeMaxMs } from './times.ts';
 
 export function changeInvisibleDuration({ cluster, receipts, logger }: ServiceContext): UnaryMethod {
   return unaryMethod({
@@ -22,7 +22,10 @@ export function changeInvisibleDuration({ cluster, receipts, logger }: ServiceCo
     handle: (_caller, request: ChangeInvisibleDurationRequest, reply) => {
       const group = groupName(request.group);
       const topic = topicName(request.topic);
-      const invisibleTimeMs = request.invisibleDurationMs ?? 0;
+      const askedMs = request.invisibleDurationMs ?? 0;
+      // Node's push consumer asks for 0 after each failure: a short pause keeps it from spinning, as
+      // Apache's revive does (facts/grpc-v2.md 6.7, 10.2).
+      const invisibleTimeMs = askedMs === 0 ? giveBackInvisibleTimeMs : askedMs;
       if (invisibleTimeMs < 0 || invisibleTimeMs > invisibleTimeMaxMs) {
         const text = `the invisible time ${invisibleTimeMs} ms is not between 0 and ${invisibleTimeMaxMs}`;
         throw new StatusError(Code.ILLEGAL_INVISIBLE_TIME, text);
