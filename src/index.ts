@@ -11,11 +11,11 @@
 import { formatHostPort } from './platform/host-port.ts';
 import { nodeClock } from './platform/node-clock.ts';
 import { RmqError } from './protocol/errors.ts';
+import { javaHashCode } from './protocol/message/java-hash.ts';
+import type { MessageDraft, QueueOffset, StoredMessage } from './protocol/message/message.ts';
 import { deadLetterTopicOf } from './protocol/message/names.ts';
 import { decodeProperties, encodeProperties } from './protocol/message/properties.ts';
-import type { MessageDraft, QueueOffset, StoredMessage } from './protocol/message/message.ts';
-import { javaHashCode } from './protocol/message/java-hash.ts';
-import { loadConfig, type FlagValues } from './server/shared/config.ts';
+import { type FlagValues, loadConfig } from './server/shared/config.ts';
 import { type LocalBroker, nodePorts, type RunningServer, startServer } from './server/start.ts';
 import { parseDuration } from './util/values.ts';
 
@@ -170,7 +170,8 @@ export class Rmq implements AsyncDisposable {
       this.#broker.send(request, (sent) => {
         if (sent instanceof RmqError) return reject(sent);
         const [result] = sent;
-        if (result === undefined) return reject(new RmqError('INTERNAL', 'a send without a result'));
+        if (result === undefined)
+          return reject(new RmqError('INTERNAL', 'a send without a result'));
         const { messageId, queueId, queueOffset } = result;
         return resolve({ messageId, queueId, queueOffset });
       });

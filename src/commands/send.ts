@@ -81,7 +81,10 @@ export const send: Command<Options, SentRow> = {
   ],
   examples: [
     ["rmq send orders 'hello'", 'one message'],
-    ['rmq send orders hello --tag new --key order-17 --prop region=eu', 'with tag, key and property'],
+    [
+      'rmq send orders hello --tag new --key order-17 --prop region=eu',
+      'with tag, key and property',
+    ],
     ['seq 1000 | rmq send orders --lines', 'one message for each line'],
   ],
   run: (context, options) => sendAll(context, options),
@@ -93,7 +96,12 @@ async function* sendAll(context: Context, options: Options): AsyncGenerator<Sent
   await ensureTopic(context, admin, options);
   const waiting: Promise<SentRow>[] = [];
   for await (const body of bodies(context, options)) {
-    const sending = sendOne(context, admin, { topic: options.topic, properties, body, group: options.group });
+    const sending = sendOne(context, admin, {
+      topic: options.topic,
+      properties,
+      body,
+      group: options.group,
+    });
     sending.catch(() => undefined); // Awaited below, in order.
     waiting.push(sending);
     // FIFO: the next one leaves when this one is kept.
@@ -152,7 +160,8 @@ async function* lineBodies(context: Context, { file }: Options): AsyncGenerator<
     return;
   }
   const content = await readFile(context, file);
-  for (const line of content.toString('utf8').split(/\r?\n/)) if (line !== '') yield Buffer.from(line);
+  for (const line of content.toString('utf8').split(/\r?\n/))
+    if (line !== '') yield Buffer.from(line);
 }
 
 async function singleBody(context: Context, { body, file }: Options): Promise<Uint8Array> {

@@ -4,7 +4,7 @@
  */
 import { formatHostPort } from '../platform/host-port.ts';
 import type { HostPort } from '../platform/network.ts';
-import { loadConfig, type Config, type FlagValues } from '../server/shared/config.ts';
+import { type Config, type FlagValues, loadConfig } from '../server/shared/config.ts';
 import {
   environmentName,
   flagName,
@@ -146,14 +146,18 @@ function banner(context: Context, config: Config, server: RunningServer, readyMs
   if (grpc !== undefined) rows.push(['Proxy', `${formatHostPort(grpc)}  gRPC, plaintext and TLS`]);
   if (broker !== undefined) rows.push(['Data', dataLine(config, server)]);
   const title = `rmq is ready in ${readyMs} ms`;
-  const lines = rows.map(([name, value]) => `  ${paint(stdout, 'name', name.padEnd(10))}  ${value}`);
+  const lines = rows.map(
+    ([name, value]) => `  ${paint(stdout, 'name', name.padEnd(10))}  ${value}`,
+  );
   const parts = [`${paint(stdout, 'heading', title)}\n${lines.join('\n')}`];
   if (broker !== undefined && settingsOf.flush === 'async' && settingsOf.dataDir !== undefined) {
     parts.push('  --flush async: a power cut may cost the messages of the last 500 ms');
   }
   if (nameserver !== undefined && broker !== undefined) {
     const namesrv = nameserver.port === 9876 ? '' : ` --namesrv ${formatHostPort(nameserver)}`;
-    parts.push(`First message:\n  rmq send orders hello${namesrv}\n  rmq tail orders --from earliest${namesrv}`);
+    parts.push(
+      `First message:\n  rmq send orders hello${namesrv}\n  rmq tail orders --from earliest${namesrv}`,
+    );
   }
   return `${parts.join('\n\n')}\n`;
 }

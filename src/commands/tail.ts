@@ -3,8 +3,8 @@ import type { AdminClient, QueueAddress } from '../client/admin-client.ts';
 import { RmqError } from '../protocol/errors.ts';
 import type { Command } from './shared/command.ts';
 import type { Context } from './shared/context.ts';
-import { follow, type FollowedMessage, type QueueCursor, type ReadQueue } from './shared/follow.ts';
-import { messageColumns, messageRow, type MessageRow } from './shared/message-row.ts';
+import { type FollowedMessage, follow, type QueueCursor, type ReadQueue } from './shared/follow.ts';
+import { type MessageRow, messageColumns, messageRow } from './shared/message-row.ts';
 import { parseStartPoint, type StartPoint } from './shared/times.ts';
 import { unknownTopic } from './topic/describe.ts';
 
@@ -66,7 +66,10 @@ export const tail: Command<Options, MessageRow> = {
   examples: [
     ['rmq tail orders', 'from now on, until Ctrl-C'],
     ['rmq tail orders --from -15m --tag paid', 'what was paid in the last 15 minutes, and on'],
-    ['rmq tail orders --from earliest --no-follow --output json', 'all that is there, as JSON lines'],
+    [
+      'rmq tail orders --from earliest --no-follow --output json',
+      'all that is there, as JSON lines',
+    ],
   ],
   run: (context, options) => tailTopic(context, options),
 };
@@ -118,7 +121,10 @@ async function* messages(
   }
   yield* newest.slice(-last);
   if (!isFollowing) return;
-  const behind = cursors.map((cursor) => ({ ...cursor, startOffset: nextOffsetOf(cursor, newest) }));
+  const behind = cursors.map((cursor) => ({
+    ...cursor,
+    startOffset: nextOffsetOf(cursor, newest),
+  }));
   yield* follow(behind, read, { isFollowing: true });
 }
 
@@ -133,7 +139,10 @@ async function cursorAt(
   queue: QueueAddress,
   start: StartPoint,
 ): Promise<TailCursor> {
-  const [minOffset, maxOffset] = await Promise.all([admin.minOffset(queue), admin.maxOffset(queue)]);
+  const [minOffset, maxOffset] = await Promise.all([
+    admin.minOffset(queue),
+    admin.maxOffset(queue),
+  ]);
   const wanted = await offsetOf(admin, queue, start, { minOffset, maxOffset });
   const startOffset = Math.min(Math.max(wanted, minOffset), maxOffset);
   return { queue, brokerName: queue.brokerName, queueId: queue.queueId, startOffset, maxOffset };

@@ -18,9 +18,7 @@ export const commandTree: readonly (NounEntry | CommandEntry)[] = [
   {
     name: 'cluster',
     summary: 'See the machines of a cluster',
-    commands: [
-      { name: 'list', load: async () => (await import('./cluster/list.ts')).clusterList },
-    ],
+    commands: [{ name: 'list', load: async () => (await import('./cluster/list.ts')).clusterList }],
   },
 ];
 

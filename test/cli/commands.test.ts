@@ -35,7 +35,10 @@ describe('rmq topic', () => {
       isSystem: false,
     });
     await server.send('life', { body: 'x', group: 'g' });
-    expect(await json(['topic', 'describe', 'life'])).toMatchObject({ messageCount: 1, messageType: 'FIFO' });
+    expect(await json(['topic', 'describe', 'life'])).toMatchObject({
+      messageCount: 1,
+      messageType: 'FIFO',
+    });
     expect((await run(['topic', 'delete', 'life', '--yes'])).code).toBe(0);
     expect(JSON.stringify(await json(['topic', 'list']))).not.toContain('life');
   });
@@ -75,9 +78,19 @@ describe('rmq topic', () => {
 describe('rmq send', () => {
   test('sends with tag, keys and properties', async () => {
     await server.createTopic('sent');
-    const { code, stderr } = await run(
-      ['send', 'sent', 'hello', '--tag', 't', '--key', 'k1', '--key', 'k2', '--prop', 'a=b=c'],
-    );
+    const { code, stderr } = await run([
+      'send',
+      'sent',
+      'hello',
+      '--tag',
+      't',
+      '--key',
+      'k1',
+      '--key',
+      'k2',
+      '--prop',
+      'a=b=c',
+    ]);
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
     const message = await server.waitFor('sent', { key: 'k2', within: '2s' });
     expect(message).toMatchObject({ text: 'hello', tag: 't', keys: ['k1', 'k2'] });
@@ -96,16 +109,32 @@ describe('rmq send', () => {
     await run(['send', 'piped', '-'], { input: 'one\nbody' });
     const lines = await run(['send', 'piped', '--lines', '-o', 'json'], { input: 'a\nb\r\n\nc' });
     expect(lines.stdout.trim().split('\n')).toHaveLength(3);
-    const { stdout } = await run(['tail', 'piped', '--from', 'earliest', '--no-follow', '-o', 'json']);
-    const bodies = stdout.trim().split('\n').map((line) => (JSON.parse(line) as { body: string }).body);
+    const { stdout } = await run([
+      'tail',
+      'piped',
+      '--from',
+      'earliest',
+      '--no-follow',
+      '-o',
+      'json',
+    ]);
+    const bodies = stdout
+      .trim()
+      .split('\n')
+      .map((line) => (JSON.parse(line) as { body: string }).body);
     expect(bodies).toEqual(['one\nbody', 'a', 'b', 'c']);
   });
 
   test('keeps the order of a message group', async () => {
     await server.createTopic('ordered', { type: 'FIFO', queues: 4 });
     const input = Array.from({ length: 50 }, (_, index) => `m${index}`).join('\n');
-    const { stdout } = await run(['send', 'ordered', '--lines', '--group', 'g', '-o', 'json'], { input });
-    const rows = stdout.trim().split('\n').map((line) => JSON.parse(line) as { queueId: number; queueOffset: number });
+    const { stdout } = await run(['send', 'ordered', '--lines', '--group', 'g', '-o', 'json'], {
+      input,
+    });
+    const rows = stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as { queueId: number; queueOffset: number });
     expect(new Set(rows.map((row) => row.queueId)).size).toBe(1);
     expect(rows.map((row) => row.queueOffset)).toEqual(rows.map((_, index) => index));
   });
@@ -115,11 +144,21 @@ describe('rmq tail', () => {
   test('prints one JSON object a line and ends after --count', async () => {
     await server.createTopic('tailed', { queues: 3 });
     for (const body of ['a', 'b', 'c']) await server.send('tailed', { body, tag: body });
-    const { code, stdout } = await run(
-      ['tail', 'tailed', '--from', 'earliest', '--count', '3', '-o', 'json'],
-    );
+    const { code, stdout } = await run([
+      'tail',
+      'tailed',
+      '--from',
+      'earliest',
+      '--count',
+      '3',
+      '-o',
+      'json',
+    ]);
     expect(code).toBe(0);
-    const rows = stdout.trim().split('\n').map((line) => JSON.parse(line) as { body: string });
+    const rows = stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as { body: string });
     expect(rows.map((row) => row.body)).toEqual(['a', 'b', 'c']);
   });
 

@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { startRmq, type StartRmqOptions } from '../../src/index.ts';
+import { type StartRmqOptions, startRmq } from '../../src/index.ts';
 
 async function start(options?: StartRmqOptions) {
   const rmq = await startRmq(options);
@@ -37,7 +37,9 @@ describe('startRmq', () => {
 
   test('says what did not come, and which topic there is not', async () => {
     const rmq = await start({ topics: { quiet: {} } });
-    await expect(rmq.waitFor('quiet', { within: '20ms' })).rejects.toMatchObject({ code: 'TIMEOUT' });
+    await expect(rmq.waitFor('quiet', { within: '20ms' })).rejects.toMatchObject({
+      code: 'TIMEOUT',
+    });
     await expect(rmq.waitFor('none')).rejects.toMatchObject({ code: 'TOPIC_NOT_FOUND' });
     await expect(rmq.waitFor('quiet', { within: 'soon' })).rejects.toMatchObject({ code: 'USAGE' });
   });

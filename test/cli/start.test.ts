@@ -70,9 +70,15 @@ test('a busy port is one line, and nothing is created', async () => {
   await once(holder, 'listening');
   onTestFinished(() => void holder.close());
   const { port } = holder.address() as { port: number };
-  const { code, stdout, stderr } = await rmq(
-    ['start', '--ports', 'auto', '--broker-port', String(port), '--data', data],
-  );
+  const { code, stdout, stderr } = await rmq([
+    'start',
+    '--ports',
+    'auto',
+    '--broker-port',
+    String(port),
+    '--data',
+    data,
+  ]);
   expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
   expect(stderr).toMatch(new RegExp(`^error: .*${port}.*\\nhint: .*--broker-port.*\\n$`));
   expect(existsSync(data)).toBe(false);
@@ -103,11 +109,28 @@ test.each([
 
 test('flags win over variables over the file', async () => {
   const path = join(await folder(), 'rmq.yaml');
-  await writeFile(path, 'memory: true\nbroker-name: from-file\ncluster-name: from-file\nlog-level: error\n');
+  await writeFile(
+    path,
+    'memory: true\nbroker-name: from-file\ncluster-name: from-file\nlog-level: error\n',
+  );
   const child = spawn(
     process.execPath,
-    ['bin/rmq.js', 'start', '--config', path, '--ports', 'auto', '--ready-json', `${path}.json`, '--broker-name', 'from-flag'],
-    { env: { ...process.env, RMQ_BROKER_NAME: 'from-env', RMQ_CLUSTER_NAME: 'from-env' }, stdio: 'ignore' },
+    [
+      'bin/rmq.js',
+      'start',
+      '--config',
+      path,
+      '--ports',
+      'auto',
+      '--ready-json',
+      `${path}.json`,
+      '--broker-name',
+      'from-flag',
+    ],
+    {
+      env: { ...process.env, RMQ_BROKER_NAME: 'from-env', RMQ_CLUSTER_NAME: 'from-env' },
+      stdio: 'ignore',
+    },
   );
   onTestFinished(() => void child.kill('SIGKILL'));
   await expect.poll(() => existsSync(`${path}.json`), { timeout: 10_000 }).toBe(true);
@@ -123,7 +146,9 @@ test('an unknown key of the file is named with the nearest one', async () => {
   await writeFile(path, 'brokerName: x\n');
   const { code, stderr } = await rmq(['start', '--config', path]);
   expect(code).toBe(2);
-  expect(stderr).toBe(`error: ${path}: unknown setting "brokerName"\nhint: did you mean broker-name?\n`);
+  expect(stderr).toBe(
+    `error: ${path}: unknown setting "brokerName"\nhint: did you mean broker-name?\n`,
+  );
 });
 
 test('--exit-with-parent ends with the end of stdin', async () => {

@@ -19,7 +19,10 @@ describe.each(commands.map(({ path, command }) => ({ name: path.join(' '), path,
 
     test('has flags that are described and do not collide', () => {
       const flags = allFlags(command);
-      const names = flags.flatMap((flag) => [flag.name, ...(flag.short === undefined ? [] : [flag.short])]);
+      const names = flags.flatMap((flag) => [
+        flag.name,
+        ...(flag.short === undefined ? [] : [flag.short]),
+      ]);
       expect(new Set(names).size).toBe(names.length);
       for (const flag of flags) expect(flag.description).toMatch(/[^.]$/);
     });

@@ -48,8 +48,7 @@ export async function listHelp(
     rows.push([`  ${entry.name}`, summary]);
   }
   const name = noun === undefined ? 'rmq' : `rmq ${noun.name}`;
-  const summary =
-    noun?.summary ?? 'RocketMQ 5 in one command: NameServer, Broker, Proxy and tools';
+  const summary = noun?.summary ?? 'RocketMQ 5 in one command: NameServer, Broker, Proxy and tools';
   const word = noun === undefined ? '<command>' : '<verb>';
   const parts = [
     `${summary}.`,

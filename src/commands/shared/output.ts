@@ -78,11 +78,14 @@ function cellsOf<Row extends object>(
 
 /** Control characters as symbols: `\n` as ␊. */
 export function visible(text: string): string {
-  return text.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g, (character) => {
-    const code = character.charCodeAt(0);
-    if (code < 0x20) return String.fromCharCode(0x2400 + code);
-    return code === 0x7f ? '\u2421' : '\ufffd';
-  });
+  return text.replace(
+    /[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g,
+    (character) => {
+      const code = character.charCodeAt(0);
+      if (code < 0x20) return String.fromCharCode(0x2400 + code);
+      return code === 0x7f ? '\u2421' : '\ufffd';
+    },
+  );
 }
 
 function formatTable<Row extends object>(
@@ -109,9 +112,15 @@ function formatTable<Row extends object>(
     return `${parts.join('')}\n`;
   };
   const titles = columns.map((column) => column.title);
-  const heading = lineOf(titles, columns.map(() => 'heading'));
+  const heading = lineOf(
+    titles,
+    columns.map(() => 'heading'),
+  );
   const lines = rows.map((row, index) =>
-    lineOf(cells[index] ?? [], columns.map((column) => column.style?.(row))),
+    lineOf(
+      cells[index] ?? [],
+      columns.map((column) => column.style?.(row)),
+    ),
   );
   return heading + lines.join('');
 }

@@ -2,13 +2,14 @@
  * From a command line to an exit code: finds the command, parses, runs it, prints rows or the error.
  * Nothing throws out of here but a defect.
  */
-import { asRmqError, type ErrorCode, ExitCode, RmqError } from '../../protocol/errors.ts';
-import { parseHostPort } from '../../platform/host-port.ts';
+
 import type { Host } from '../../platform/host.ts';
+import { parseHostPort } from '../../platform/host-port.ts';
+import { asRmqError, type ErrorCode, ExitCode, RmqError } from '../../protocol/errors.ts';
 import { nearest } from '../../util/nearest.ts';
 import { commandTree } from '../tree.ts';
-import { confirm } from './confirm.ts';
 import { type AnyCommand, type CommandEntry, type NounEntry, optionName } from './command.ts';
+import { confirm } from './confirm.ts';
 import type { Context, Output, OutputFormat } from './context.ts';
 import { allFlags, type ParsedOptions, parseOptions, placeholder } from './flags.ts';
 import { commandHelp, listHelp, usageLine } from './help.ts';
@@ -76,7 +77,8 @@ function unknownCommand(
   const meant = nearest(word, names);
   const prefix = ['rmq', ...path].join(' ');
   return new RmqError('USAGE', `there is no command ${prefix} ${word}`, {
-    hint: meant === undefined ? `there is: ${names.join(', ')}` : `did you mean ${prefix} ${meant}?`,
+    hint:
+      meant === undefined ? `there is: ${names.join(', ')}` : `did you mean ${prefix} ${meant}?`,
   });
 }
 
@@ -191,7 +193,11 @@ async function parseWords({ path, command, words }: Line): Promise<{
 function usageError(message: string): RmqError {
   const [first = '', second] = message.replace(/^error: /, '').split('\n');
   const meant = /^\(Did you mean (.*)\?\)$/.exec(second ?? '')?.[1];
-  return new RmqError('USAGE', first, meant === undefined ? {} : { hint: `did you mean ${meant}?` });
+  return new RmqError(
+    'USAGE',
+    first,
+    meant === undefined ? {} : { hint: `did you mean ${meant}?` },
+  );
 }
 
 function contextOf(
@@ -216,8 +222,7 @@ function contextOf(
     stderr: withColor(host, 'stderr', color),
     clock: host.clock,
     signal: host.signal,
-    format:
-      (values['output'] as OutputFormat | undefined) ?? (stdout.isTerminal ? 'table' : 'tsv'), // a choice
+    format: (values['output'] as OutputFormat | undefined) ?? (stdout.isTerminal ? 'table' : 'tsv'), // a choice
     isDryRun: values['dryRun'] === true,
     namesrv,
     timeoutMs,
@@ -288,7 +293,10 @@ async function reportError(
     if (error.code === 'INTERNAL' && !isDebug) text += 'hint: --debug shows where it came from\n';
     await out.write(text);
   }
-  if (isDebug) await out.write(`${String(error.cause instanceof Error ? error.cause.stack : '')}\n${error.stack}\n`);
+  if (isDebug)
+    await out.write(
+      `${String(error.cause instanceof Error ? error.cause.stack : '')}\n${error.stack}\n`,
+    );
   return error.kind.exit === ExitCode.done ? ExitCode.failed : error.kind.exit;
 }
 

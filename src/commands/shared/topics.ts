@@ -7,7 +7,14 @@ import type { Context } from './context.ts';
 const readWrite = 6;
 const pollMs = 20;
 
-export const messageTypes = ['NORMAL', 'FIFO', 'DELAY', 'TRANSACTION', 'PRIORITY', 'MIXED'] as const;
+export const messageTypes = [
+  'NORMAL',
+  'FIFO',
+  'DELAY',
+  'TRANSACTION',
+  'PRIORITY',
+  'MIXED',
+] as const;
 
 /**
  * Creates or changes the topic on every master; resolves once the NameServer routes it.
@@ -30,7 +37,10 @@ export async function makeTopic(
     const route = await admin.nameserver.route(topic.topic);
     if (route !== undefined && route.queues.length >= masters.length) break;
     if (context.clock.monotonicMs() > deadlineMs) {
-      throw new RmqError('TIMEOUT', `topic ${topic.topic} is made, but the NameServer has no route yet`);
+      throw new RmqError(
+        'TIMEOUT',
+        `topic ${topic.topic} is made, but the NameServer has no route yet`,
+      );
     }
     await new Promise<void>((resolve) => {
       context.clock.setTimer(pollMs, resolve);

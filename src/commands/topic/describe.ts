@@ -44,7 +44,10 @@ export const topicDescribe: Command<Options, TopicDetails> = {
       title: 'QUEUES',
       value: (row) =>
         row.queues
-          .map((queue) => `${queue.brokerName}:${queue.queueId} ${queue.minOffset}..${queue.maxOffset}`)
+          .map(
+            (queue) =>
+              `${queue.brokerName}:${queue.queueId} ${queue.minOffset}..${queue.maxOffset}`,
+          )
           .join(', '),
     },
   ],
@@ -73,7 +76,10 @@ export const topicDescribe: Command<Options, TopicDetails> = {
 };
 
 async function queueRow(admin: AdminClient, queue: QueueAddress): Promise<QueueRow> {
-  const [minOffset, maxOffset] = await Promise.all([admin.minOffset(queue), admin.maxOffset(queue)]);
+  const [minOffset, maxOffset] = await Promise.all([
+    admin.minOffset(queue),
+    admin.maxOffset(queue),
+  ]);
   return { brokerName: queue.brokerName, queueId: queue.queueId, minOffset, maxOffset };
 }
 

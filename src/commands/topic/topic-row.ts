@@ -1,7 +1,7 @@
 /** Topics as rows: what all masters say, put together. */
 import type { AdminClient, Master } from '../../client/admin-client.ts';
-import type { TopicConfigBody } from '../../protocol/remoting/bodies/topic-config.ts';
 import { isSystemTopic } from '../../protocol/message/names.ts';
+import type { TopicConfigBody } from '../../protocol/remoting/bodies/topic-config.ts';
 import { permissionText } from '../shared/columns.ts';
 import type { Column } from '../shared/command.ts';
 
@@ -36,7 +36,9 @@ export const topicColumns: readonly Column<TopicRow>[] = [
 /** One row a topic, sorted by name. */
 export async function topicRows(admin: AdminClient): Promise<TopicRow[]> {
   const masters = await admin.masters();
-  const reserved = new Set(masters.flatMap(({ brokerName, clusterName }) => [brokerName, clusterName]));
+  const reserved = new Set(
+    masters.flatMap(({ brokerName, clusterName }) => [brokerName, clusterName]),
+  );
   const rows = [...(await admin.listTopics())].map(([topic, configs]) =>
     topicRow(topic, configs, reserved),
   );

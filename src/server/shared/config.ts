@@ -11,7 +11,9 @@ import { environmentName, flagName, type SettingKey, settings } from './config-t
 import type { FlushMode, Role, ServerSettings } from './settings.ts';
 
 /** Flag values by key, as the command line had them; booleans as `true` or `false`. */
-export type FlagValues = Readonly<Partial<Record<SettingKey, string | readonly string[] | boolean>>>;
+export type FlagValues = Readonly<
+  Partial<Record<SettingKey, string | readonly string[] | boolean>>
+>;
 
 export interface ConfigSources {
   readonly flags: FlagValues;
@@ -59,7 +61,9 @@ export async function loadConfig(sources: ConfigSources): Promise<Config> {
   const outer = readOuter(sources);
   const path = outer.get('config')?.value;
   const file =
-    typeof path === 'string' ? await readConfigFile(path, sources.readFile) : new Map<string, Given>();
+    typeof path === 'string'
+      ? await readConfigFile(path, sources.readFile)
+      : new Map<string, Given>();
   const given = new Map([...file, ...outer]);
   return {
     server: buildSettings(given, sources.defaultDataDir),
@@ -99,9 +103,13 @@ async function readConfigFile(
     const setting = known.find((candidate) => candidate.key === key);
     if (setting === undefined) {
       const names = known.map((candidate) => candidate.key);
-      const meant = nearest(key.replace(/[A-Z]/g, (c) => `-${c.toLowerCase()}`), names);
+      const meant = nearest(
+        key.replace(/[A-Z]/g, (c) => `-${c.toLowerCase()}`),
+        names,
+      );
       throw new RmqError('ILLEGAL_CONFIG', `${path}: unknown setting "${key}"`, {
-        hint: meant === undefined ? 'rmq start --help lists all settings' : `did you mean ${meant}?`,
+        hint:
+          meant === undefined ? 'rmq start --help lists all settings' : `did you mean ${meant}?`,
       });
     }
     if (raw === null || raw === undefined) continue;
@@ -127,7 +135,7 @@ async function parseConfigFile(path: string, text: string): Promise<Record<strin
   let content: unknown;
   try {
     if (path.endsWith('.json')) content = JSON.parse(text);
-    else content = parseYaml(await import('yaml'), text);
+    else content = await parseYaml(text);
   } catch (error) {
     const [reason] = String(error instanceof Error ? error.message : error).split('\n');
     throw new RmqError('ILLEGAL_CONFIG', `cannot read config file ${path}: ${reason}`, {
@@ -141,12 +149,11 @@ async function parseConfigFile(path: string, text: string): Promise<Record<strin
   return content as Record<string, unknown>; // an object, checked above
 }
 
-/** Bundled, the CommonJS package has its functions under `default` alone. */
-function parseYaml(
-  module: typeof import('yaml') & { readonly default?: typeof import('yaml') },
-  text: string,
-): unknown {
-  return (module.default ?? module).parse(text);
+async function parseYaml(text: string): Promise<unknown> {
+  const yaml = await import('yaml');
+  // Bundled, the CommonJS package has its functions under `default` alone.
+  const { parse } = (yaml as { readonly default?: Pick<typeof yaml, 'parse'> }).default ?? yaml;
+  return parse(text);
 }
 
 function unknownVariables(environment: ConfigSources['environment']): string[] {
@@ -205,8 +212,7 @@ class Values {
 function buildSettings(given: ReadonlyMap<string, Given>, defaultDataDir: string): ServerSettings {
   const values = new Values(given);
   const isAuto = values.text('ports') === 'auto';
-  const port = (key: SettingKey): number =>
-    isAuto && !values.has(key) ? 0 : values.number(key);
+  const port = (key: SettingKey): number => (isAuto && !values.has(key) ? 0 : values.number(key));
   const server: ServerSettings = {
     roles: values.value('role') as readonly Role[], // one of the choices
     dataDir: dataDirOf(values, defaultDataDir),
