@@ -129,7 +129,8 @@ async function main(): Promise<number> {
     for (const { child, log } of server.processes) {
       if (child.exitCode === null && child.signalCode === null) continue;
       failed += 1;
-      console.log(`FAIL a server process ended on its own:\n${log().slice(-3000)}`);
+      const how = child.signalCode ?? `exit code ${child.exitCode}`;
+      console.log(`FAIL a server process ended on its own (${how}):\n${log().slice(-3000)}`);
     }
     if (failed > 0) for (const { log } of server.processes) console.log(log().slice(-1500));
   } finally {
