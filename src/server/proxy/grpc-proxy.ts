@@ -10,6 +10,7 @@ import type { Logger } from '../shared/logger.ts';
 import type { ClusterView } from './cluster-view.ts';
 import { loadCertificate } from './grpc/certificate.ts';
 import { GrpcListener } from './grpc/listener.ts';
+import { ParkedPolls } from './grpc/parked-polls.ts';
 import { GrpcServer } from './grpc/server.ts';
 import { messagingService } from './grpc/service.ts';
 import { Receipts } from './receipts.ts';
@@ -33,6 +34,7 @@ export interface GrpcProxyOptions {
 export class GrpcProxy {
   readonly #clients: ClientRegistry;
   readonly #receipts: Receipts;
+  readonly #parked: ParkedPolls = new ParkedPolls();
   readonly #server: GrpcServer;
   readonly #listener: GrpcListener;
   #stopping: Promise<void> | undefined = undefined;
@@ -44,7 +46,8 @@ export class GrpcProxy {
       clock,
       gone: (client) => this.#receipts.giveBackClient(client.clientId),
     });
-    const context = { ...options, clients: this.#clients, receipts: this.#receipts };
+    const shared = { clients: this.#clients, receipts: this.#receipts, parked: this.#parked };
+    const context = { ...options, ...shared };
     this.#server = new GrpcServer({ services: [messagingService(context)], clock });
     this.#listener = new GrpcListener({
       server: this.#server,
@@ -77,6 +80,7 @@ export class GrpcProxy {
     this.#listener.closePort();
     this.#clients.stop();
     this.#receipts.stop();
+    this.#parked.close();
     await this.#receipts.giveBackAll();
     for (const client of this.#clients.all()) client.sink?.end();
     this.#server.drain(drainMs);

@@ -42,6 +42,16 @@ export function checkMessage(message: Message, topic: string, nowMs: number): vo
     refuse('MESSAGE_PROPERTIES_TOO_LARGE', `the properties exceed the max ${userPropertiesSizeMaxBytes}`);
   }
   if ((system?.messageId ?? '').trim() === '') refuse('ILLEGAL_MESSAGE_ID', 'message id cannot be blank');
+  // Stored between 0x01 and 0x02: a control character would make properties of its own.
+  if (controlCharacter.test(system?.messageId ?? '')) {
+    refuse('ILLEGAL_MESSAGE_ID', 'message id cannot contain control characters');
+  }
+  if (controlCharacter.test(system?.traceContext ?? '')) {
+    refuse('BAD_REQUEST', 'trace context cannot contain control characters');
+  }
+  if (controlCharacter.test(system?.bornHost ?? '')) {
+    refuse('BAD_REQUEST', 'born host cannot contain control characters');
+  }
   checkTimes(message, nowMs);
   const group = system?.messageGroup ?? '';
   if (group === '') return;
@@ -99,7 +109,9 @@ export function storedProperties(message: Message, topic: string, peer: string):
   put('KEYS', system?.keys.join(' '));
   put('__SHARDINGKEY', system?.messageGroup);
   put('TRACE_CONTEXT', system?.traceContext);
-  put('TIMER_DELIVER_MS', system?.deliveryTimestampMs);
+  const deliveryMs = system?.deliveryTimestampMs;
+  // The wire has nanoseconds, the store whole milliseconds.
+  put('TIMER_DELIVER_MS', deliveryMs === undefined ? undefined : Math.round(deliveryMs));
   put('_SYS_MSG_PRIORITY_', system?.priority);
   put('__BORNHOST', system?.bornHost === '' ? peer : system?.bornHost);
   put('BORN_TIMESTAMP', Math.round(system?.bornTimestampMs ?? 0));

@@ -134,18 +134,23 @@ class Receiver {
       isOrdered: config.isOrdered,
       attemptId: request.attemptId,
     };
+    const { parked } = this.#context;
     let isGone = false;
+    let isAnswered = false;
     let cancel: Cancel | undefined;
     caller.call.onCancel(() => {
       isGone = true;
       cancel?.();
     });
     cancel = broker.pop(popRequest, (result) => {
+      isAnswered = true;
+      if (cancel !== undefined) parked.delete(cancel);
       if (result instanceof Error) return this.fail(out, result);
       if (isGone) return this.#giveBack(broker, wanted, result.messages);
       this.#deliver(caller, broker, wanted, result.messages, out);
     });
     if (isGone) cancel();
+    else if (!isAnswered) parked.add(cancel);
   }
 
   /** The queue in the request names a broker; an unknown one means any. */

@@ -5,11 +5,13 @@ import type { Logger } from '../../shared/logger.ts';
 import type { ClusterView } from '../cluster-view.ts';
 import type { Receipts } from '../receipts.ts';
 import type { ClientRegistry } from '../settings.ts';
+import type { ParkedPolls } from './parked-polls.ts';
 
 export interface ServiceContext {
   readonly cluster: ClusterView;
   readonly clients: ClientRegistry;
   readonly receipts: Receipts;
+  readonly parked: ParkedPolls;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;

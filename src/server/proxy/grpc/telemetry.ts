@@ -4,8 +4,10 @@
  * longer than `groupLookupTimeoutMs`: several clients wait for it for ever.
  */
 import {
+  Code,
   decodeTelemetryCommand,
   encodeTelemetryCommand,
+  Language,
   type RetryPolicyInit,
   type Settings,
   type SettingsInit,
@@ -17,7 +19,7 @@ import { type Call, type DuplexMethod, GrpcStatus, type InStream, type OutStream
 import { groupName, topicName } from './names.ts';
 import { identify, logFailure } from './rpc.ts';
 import type { ServiceContext } from './service-context.ts';
-import { okStatus, statusOf } from './status.ts';
+import { okStatus, StatusError, statusOf } from './status.ts';
 import {
   batchSizeMax,
   bodySizeMaxBytes,
@@ -28,6 +30,8 @@ import {
   sendBackoffMaxMs,
   sendBackoffMultiplier,
 } from './times.ts';
+
+const settingsRepeatsMs: readonly number[] = [50, 500, 3_000];
 
 export function telemetry(context: ServiceContext): DuplexMethod {
   return {
@@ -71,7 +75,7 @@ class TelemetryStream implements InStream, CommandSink {
   #refuse(error: unknown): void {
     logFailure(this.#context.logger, 'Telemetry', error);
     const status = statusOf(error);
-    const isClientIdMissing = status.code === 40_017; // CLIENT_ID_REQUIRED is said in band
+    const isClientIdMissing = status.code === Code.CLIENT_ID_REQUIRED; // Said in band.
     if (isClientIdMissing) {
       this.#out.send(encodeTelemetryCommand({ status }));
       return this.#out.end();
@@ -83,7 +87,7 @@ class TelemetryStream implements InStream, CommandSink {
 
   #answer(settings: Settings): void {
     if (settings.subscription === undefined) {
-      return this.send({ status: okStatus, settings: producerSettings(settings) });
+      return this.#decided(settings, producerSettings(settings));
     }
     const { cluster, clock } = this.#context;
     let isAnswered = false;
@@ -91,12 +95,24 @@ class TelemetryStream implements InStream, CommandSink {
       if (isAnswered) return;
       isAnswered = true;
       clock.clearTimer(timer);
-      this.send({ status: okStatus, settings: consumerSettings(settings, group) });
+      this.#decided(settings, consumerSettings(settings, group));
     };
     const timer = clock.setTimer(groupLookupTimeoutMs, () => answer(undefined));
     cluster.group(settings.subscription.group?.name ?? '', (group) => {
       answer(group instanceof Error ? undefined : group);
     });
+  }
+
+  /**
+   * The Node client begins to wait for its settings only after it has asked for the routes of all its
+   * topics, and misses an answer that is quicker: it gets the same again.
+   */
+  #decided(asked: Settings, settings: SettingsInit): void {
+    this.send({ status: okStatus, settings });
+    if (asked.userAgent?.language !== Language.NODE_JS) return;
+    for (const delayMs of settingsRepeatsMs) {
+      this.#context.clock.setTimer(delayMs, () => this.send({ status: okStatus, settings }));
+    }
   }
 
   send(command: TelemetryCommandInit): void {
@@ -126,6 +142,10 @@ class TelemetryStream implements InStream, CommandSink {
 
 /** @throws StatusError ILLEGAL_TOPIC, ILLEGAL_CONSUMER_GROUP */
 function checkSettings(settings: Settings): void {
+  if (settings.publishing === undefined && settings.subscription === undefined) {
+    const text = 'there is no publishing or subscription data in settings';
+    throw new StatusError(Code.BAD_REQUEST, text);
+  }
   for (const topic of settings.publishing?.topics ?? []) topicName(topic);
   if (settings.subscription !== undefined) groupName(settings.subscription.group);
 }
