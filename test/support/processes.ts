@@ -48,20 +48,34 @@ export async function startProcess(
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     log = (log + text).slice(-100_000);
   });
-  const deadline = AbortSignal.timeout(options.deadlineMs ?? 20_000);
-  const lines = createInterface({ input: child.stdout });
-  const ready = await new Promise<ReadyLine>((resolve, reject) => {
-    lines.on('line', (line) => {
-      if (line.startsWith('{')) resolve(JSON.parse(line) as ReadyLine);
-    });
-    child.once('exit', (code) => reject(new Error(`rmq start ended with ${code}:\n${log}`)));
-    child.once('error', reject);
-    deadline.addEventListener('abort', () => {
-      child.kill('SIGKILL');
-      reject(new Error(`rmq start was not ready in time:\n${log}`));
-    });
-  });
+  const ready = await readyLine(child, options.deadlineMs ?? 20_000, () => log);
   return { child, ready, log: () => log, stop: () => stopProcess(child) };
+}
+
+/** The line of `--ready-json -`. The child is ended when it does not come in time. */
+async function readyLine(
+  child: ChildProcess,
+  deadlineMs: number,
+  log: () => string,
+): Promise<ReadyLine> {
+  let late: NodeJS.Timeout | undefined;
+  try {
+    return await new Promise<ReadyLine>((resolve, reject) => {
+      const { stdout } = child;
+      if (stdout === null) return reject(new Error('no pipe to read from'));
+      createInterface({ input: stdout }).on('line', (line) => {
+        if (line.startsWith('{')) resolve(JSON.parse(line) as ReadyLine);
+      });
+      child.once('exit', (code) => reject(new Error(`rmq start ended with ${code}:\n${log()}`)));
+      child.once('error', reject);
+      late = setTimeout(() => {
+        child.kill('SIGKILL');
+        reject(new Error(`rmq start was not ready within ${deadlineMs} ms:\n${log()}`));
+      }, deadlineMs);
+    });
+  } finally {
+    clearTimeout(late);
+  }
 }
 
 /** SIGTERM, and SIGKILL when that did not end it within ten seconds. */
