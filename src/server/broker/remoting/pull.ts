@@ -14,15 +14,43 @@ const pullSizeMaxBytes = 262_144;
 const pullCountMax = 32;
 
 export function pullHandlers(context: RemotingContext): Handlers {
-  const handler = (request: RemotingRequest, answer: Answer): void => pull(context, request, answer);
+  const handler = async (request: RemotingRequest, answer: Answer): Promise<void> => {
+    // Decoded before the first await: what a request holds is valid until then.
+    const header = pullHeader.decode(request.extFields);
+    const group = await context.broker.getGroup(header.group);
+    if (group === undefined) {
+      throw new RmqError('GROUP_NOT_FOUND', `subscription group [${header.group}] does not exist`);
+    }
+    if (group.isConsumeEnabled) pull(context, header, request, answer);
+    else answer(disabled(header.group));
+  };
   return [
     [RequestCode.PULL_MESSAGE, handler],
     [RequestCode.LITE_PULL_MESSAGE, handler],
   ];
 }
 
-function pull(context: RemotingContext, request: RemotingRequest, answer: Answer): void {
-  const header = pullHeader.decode(request.extFields);
+/** forbiddenType 2: the group may not consume; facts/remoting.md §5.3. */
+function disabled(group: string): AnswerParts {
+  const extFields = pullAnswer.encode({
+    suggestedBrokerId: 0,
+    nextOffset: 0,
+    minOffset: 0,
+    maxOffset: 0,
+    topicSysFlag: 0,
+    groupSysFlag: 0,
+    forbiddenType: 2,
+  });
+  const remark = `subscription group no permission, ${group}`;
+  return { code: ResponseCode.NO_PERMISSION, remark, extFields };
+}
+
+function pull(
+  context: RemotingContext,
+  header: PullHeader,
+  request: RemotingRequest,
+  answer: Answer,
+): void {
   const filter = filterOf(context, header);
   if (filter === undefined) {
     const known = context.clients.consumerGroup(header.group) !== undefined;

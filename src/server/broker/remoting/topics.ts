@@ -16,6 +16,14 @@ import type { TopicConfig } from '../api.ts';
 import { answering, requireTopic } from './context.ts';
 import type { Handlers, RemotingContext } from './context.ts';
 
+/** facts/broker.md §1.4. */
+const attributeNames: ReadonlySet<string> = new Set([
+  'message.type',
+  'queue.type',
+  'cleanup.policy',
+  'reserve.time',
+]);
+
 export function topicHandlers(context: RemotingContext): Handlers {
   return [
     [RequestCode.UPDATE_AND_CREATE_TOPIC, answering((request) => create(context, request))],
@@ -56,6 +64,15 @@ async function createAll(context: RemotingContext, request: RemotingRequest): Pr
 
 /** `config.attributes` are changes to those that the topic has. */
 async function put(context: RemotingContext, config: TopicConfig): Promise<void> {
+  for (const change of Object.keys(config.attributes)) {
+    const name = change.replace(/^[+-]/, '');
+    if (!attributeNames.has(name)) {
+      throw new RmqError(
+        'BAD_REQUEST',
+        `topic attribute ${name} is not known, allowed are ${[...attributeNames].join(', ')}`,
+      );
+    }
+  }
   const current = await context.broker.getTopic(config.topic);
   const attributes = applyAttributeChanges(current?.attributes ?? {}, config.attributes);
   await context.broker.putTopic({ ...config, attributes });
