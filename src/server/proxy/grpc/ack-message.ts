@@ -1,4 +1,6 @@
 /** AckMessage; facts/grpc-v2.md 6.6. */
+
+import { asRmqError } from '../../../protocol/errors.ts';
 import {
   type AckMessageRequest,
   type AckMessageResponseInit,
@@ -8,7 +10,6 @@ import {
   encodeAckMessageResponse,
   type StatusInit,
 } from '../../../protocol/grpc/generated/messages.ts';
-import { asRmqError } from '../../../protocol/errors.ts';
 import type { Reply } from '../../../util/reply.ts';
 import type { BrokerApi } from '../../broker/api.ts';
 import type { UnaryMethod } from './call.ts';
@@ -63,7 +64,9 @@ function ack(
     reply({ status: commonStatus(statuses), entries: results });
   };
   for (const [broker, indexes] of batches) {
-    const receiptHandles = indexes.map((index) => receipts.release(entries[index]?.receiptHandle ?? ''));
+    const receiptHandles = indexes.map((index) =>
+      receipts.release(entries[index]?.receiptHandle ?? ''),
+    );
     broker.ack({ group, topic, receiptHandles }, (outcomes) => {
       indexes.forEach((index, at) => {
         const error = outcomes instanceof Error ? outcomes : outcomes[at];

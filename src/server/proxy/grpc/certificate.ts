@@ -6,7 +6,7 @@ import type { Clock } from '../../../platform/clock.ts';
 import type { Files } from '../../../platform/files.ts';
 import type { Random } from '../../../platform/random.ts';
 import { RmqError } from '../../../protocol/errors.ts';
-import { makeSelfSigned, type CertificatePair } from './self-signed.ts';
+import { type CertificatePair, makeSelfSigned } from './self-signed.ts';
 
 export interface CertificateOptions {
   readonly files: Files | undefined;

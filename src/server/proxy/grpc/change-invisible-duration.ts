@@ -13,7 +13,11 @@ import type { ServiceContext } from './service-context.ts';
 import { okStatus, StatusError, statusOf } from './status.ts';
 import { giveBackInvisibleTimeMs, invisibleTimeMaxMs } from './times.ts';
 
-export function changeInvisibleDuration({ cluster, receipts, logger }: ServiceContext): UnaryMethod {
+export function changeInvisibleDuration({
+  cluster,
+  receipts,
+  logger,
+}: ServiceContext): UnaryMethod {
   return unaryMethod({
     name: 'ChangeInvisibleDuration',
     decode: decodeChangeInvisibleDurationRequest,

@@ -4,8 +4,8 @@
  * several, queues are spread over all of them.
  */
 import { isIP } from 'node:net';
-import type { HostPort } from '../../../platform/network.ts';
 import { parseHostPort } from '../../../platform/host-port.ts';
+import type { HostPort } from '../../../platform/network.ts';
 import {
   AddressScheme,
   Code,

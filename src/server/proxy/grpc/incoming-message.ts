@@ -1,6 +1,11 @@
 /** A gRPC message as a draft, checked in Apache's order; facts/grpc-v2.md 7.1, 7.4. */
 import { isIP } from 'node:net';
-import { Code, Encoding, type Message, MessageType } from '../../../protocol/grpc/generated/messages.ts';
+import {
+  Code,
+  Encoding,
+  type Message,
+  MessageType,
+} from '../../../protocol/grpc/generated/messages.ts';
 import type { MessageDraft, RecordHost } from '../../../protocol/message/message.ts';
 import { encodeProperties } from '../../../protocol/message/properties.ts';
 import { SysFlag } from '../../../protocol/message/sys-flag.ts';
@@ -16,12 +21,12 @@ import {
 } from './times.ts';
 
 // Control characters of ISO 8859: they would break the encoded properties.
-// oxlint-disable-next-line no-control-regex
 const controlCharacter = /[\u0000-\u001f\u007f-\u009f]/;
 
 /** @throws StatusError with the code that Apache's proxy answers. */
 export function checkMessage(message: Message, topic: string, nowMs: number): void {
-  if ((message.topic?.name ?? '') !== topic) refuse('MESSAGE_CORRUPTED', 'messages have different topics');
+  if ((message.topic?.name ?? '') !== topic)
+    refuse('MESSAGE_CORRUPTED', 'messages have different topics');
   const size = message.body.length;
   if (size === 0) refuse('MESSAGE_BODY_EMPTY', 'message body cannot be empty');
   if (size > bodySizeMaxBytes) {
@@ -39,9 +44,13 @@ export function checkMessage(message: Message, topic: string, nowMs: number): vo
     }
   }
   if (propertiesSize(message) > userPropertiesSizeMaxBytes) {
-    refuse('MESSAGE_PROPERTIES_TOO_LARGE', `the properties exceed the max ${userPropertiesSizeMaxBytes}`);
+    refuse(
+      'MESSAGE_PROPERTIES_TOO_LARGE',
+      `the properties exceed the max ${userPropertiesSizeMaxBytes}`,
+    );
   }
-  if ((system?.messageId ?? '').trim() === '') refuse('ILLEGAL_MESSAGE_ID', 'message id cannot be blank');
+  if ((system?.messageId ?? '').trim() === '')
+    refuse('ILLEGAL_MESSAGE_ID', 'message id cannot be blank');
   // Stored between 0x01 and 0x02: a control character would make properties of its own.
   if (controlCharacter.test(system?.messageId ?? '')) {
     refuse('ILLEGAL_MESSAGE_ID', 'message id cannot contain control characters');
@@ -70,7 +79,10 @@ function checkUserProperties({ userProperties }: Message): void {
       refuse('ILLEGAL_MESSAGE_PROPERTY_KEY', `property is used by system: ${name}`);
     }
     if (controlCharacter.test(name) || controlCharacter.test(value)) {
-      refuse('ILLEGAL_MESSAGE_PROPERTY_KEY', `property has control characters: ${JSON.stringify(name)}`);
+      refuse(
+        'ILLEGAL_MESSAGE_PROPERTY_KEY',
+        `property has control characters: ${JSON.stringify(name)}`,
+      );
     }
   }
 }
@@ -78,7 +90,8 @@ function checkUserProperties({ userProperties }: Message): void {
 function propertiesSize({ userProperties, systemProperties }: Message): number {
   let size = Buffer.byteLength(systemProperties?.tag ?? '');
   for (const key of systemProperties?.keys ?? []) size += Buffer.byteLength(key);
-  for (const [name, value] of userProperties) size += Buffer.byteLength(name) + Buffer.byteLength(value);
+  for (const [name, value] of userProperties)
+    size += Buffer.byteLength(name) + Buffer.byteLength(value);
   return size;
 }
 
@@ -89,7 +102,10 @@ function checkTimes({ systemProperties }: Message, nowMs: number): void {
   }
   const deliveryMs = systemProperties?.deliveryTimestampMs;
   if (deliveryMs !== undefined && deliveryMs - nowMs > deliveryDelayMaxMs) {
-    refuse('ILLEGAL_DELIVERY_TIME', `the delivery time is more than ${deliveryDelayMaxMs} ms ahead`);
+    refuse(
+      'ILLEGAL_DELIVERY_TIME',
+      `the delivery time is more than ${deliveryDelayMaxMs} ms ahead`,
+    );
   }
 }
 
@@ -98,7 +114,11 @@ function refuse(code: keyof typeof Code, text: string): never {
 }
 
 /** The properties as they are stored. `topic` doubles as the producer group; facts/grpc-v2.md 4.3. */
-export function storedProperties(message: Message, topic: string, peer: string): Map<string, string> {
+export function storedProperties(
+  message: Message,
+  topic: string,
+  peer: string,
+): Map<string, string> {
   const properties = new Map(message.userProperties);
   const system = message.systemProperties;
   const put = (name: string, value: string | number | undefined): void => {
@@ -139,7 +159,8 @@ export function draftOf(
     topic,
     queueId: -1,
     flag: 0,
-    sysFlag: (isCompressed ? SysFlag.compressed : 0) | (isTransaction ? SysFlag.transactionPrepared : 0),
+    sysFlag:
+      (isCompressed ? SysFlag.compressed : 0) | (isTransaction ? SysFlag.transactionPrepared : 0),
     bornTimestampMs: Math.round(system?.bornTimestampMs ?? options.nowMs),
     bornHost: options.bornHost,
     reconsumeTimes: 0,

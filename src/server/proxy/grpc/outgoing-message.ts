@@ -16,8 +16,6 @@ import { grpcType, hiddenProperties } from './message-type.ts';
 /** A compressed body may not become larger than this: a few bytes could else fill the memory. */
 const inflatedMaxBytes = 64 << 20;
 
-
-
 export function outgoingMessage(popped: PoppedMessage, topicSubscribed: string): MessageInit {
   const { message, receiptHandle, deliveryAttempt } = popped;
   const properties = decodeProperties(message.properties);
@@ -36,7 +34,9 @@ export function outgoingMessage(popped: PoppedMessage, topicSubscribed: string):
     systemProperties: {
       tag: properties.get('TAGS'),
       keys: (properties.get('KEYS') ?? '').split(' ').filter((key) => key !== ''),
-      messageId: properties.get('UNIQ_KEY') ?? encodeOffsetMessageId(message.storeHost, message.physicalOffset),
+      messageId:
+        properties.get('UNIQ_KEY') ??
+        encodeOffsetMessageId(message.storeHost, message.physicalOffset),
       bodyDigest: { type: DigestType.MD5, checksum: md5(body) },
       bodyEncoding: encoding,
       messageType: grpcType(properties),
@@ -75,7 +75,8 @@ function plainBody(message: StoredMessage): { body: Uint8Array; encoding: number
 
 function decompress(body: Uint8Array, sysFlag: number): Uint8Array {
   const limit = { maxOutputLength: inflatedMaxBytes };
-  if ((sysFlag & SysFlag.compressionMask) === SysFlag.compressionZstd) return zstdDecompressSync(body, limit);
+  if ((sysFlag & SysFlag.compressionMask) === SysFlag.compressionZstd)
+    return zstdDecompressSync(body, limit);
   const isGzip = body[0] === 0x1f && body[1] === 0x8b;
   return isGzip ? gunzipSync(body, limit) : inflateSync(body, limit);
 }

@@ -5,10 +5,6 @@ export class ParkedPolls {
   readonly #cancels = new Set<Cancel>();
   #isClosed = false;
 
-  get count(): number {
-    return this.#cancels.size;
-  }
-
   /** Notes a wait. Once closed, waits end as they begin. */
   add(cancel: Cancel): void {
     if (this.#isClosed) cancel();

@@ -37,7 +37,8 @@ export function queryAssignment({ cluster, logger }: ServiceContext): UnaryMetho
           const messageQueue = { topic: request.topic, id: -1, permission: granted, broker };
           assignments.push({ messageQueue });
         }
-        if (assignments.length === 0) return reply(new StatusError(Code.FORBIDDEN, 'no readable queue'));
+        if (assignments.length === 0)
+          return reply(new StatusError(Code.FORBIDDEN, 'no readable queue'));
         reply({ status: okStatus, assignments });
       });
     },

@@ -1,14 +1,14 @@
 /** QueryRoute: the queues of a topic and where to reach them; facts/grpc-v2.md 5.1. */
 import {
   decodeQueryRouteRequest,
-  encodeQueryRouteResponse,
   type EndpointsInit,
+  encodeQueryRouteResponse,
+  Permission as GrpcPermission,
   type MessageQueueInit,
   MessageType,
-  Permission as GrpcPermission,
   type Resource,
 } from '../../../protocol/grpc/generated/messages.ts';
-import { type MessageType as TopicType, Permission } from '../../broker/api.ts';
+import { Permission, type MessageType as TopicType } from '../../broker/api.ts';
 import type { RouteQueues, TopicRoute } from '../cluster-view.ts';
 import type { UnaryMethod } from './call.ts';
 import { proxyEndpoints, reachedBy } from './endpoints.ts';

@@ -2,6 +2,8 @@
  * ReceiveMessage: one status, the messages, the time of delivery, end; facts/grpc-v2.md 6.1 to 6.3. What
  * a client that went away cannot take is given back.
  */
+
+import { RmqError } from '../../../protocol/errors.ts';
 import {
   Code,
   decodeReceiveMessageRequest,
@@ -9,8 +11,13 @@ import {
   FilterType,
   type ReceiveMessageRequest,
 } from '../../../protocol/grpc/generated/messages.ts';
-import { RmqError } from '../../../protocol/errors.ts';
-import type { BrokerApi, Cancel, GroupConfig, PoppedMessage, PopRequest } from '../../broker/api.ts';
+import type {
+  BrokerApi,
+  Cancel,
+  GroupConfig,
+  PoppedMessage,
+  PopRequest,
+} from '../../broker/api.ts';
 import { Permission } from '../../broker/api.ts';
 import type { TopicRoute } from '../cluster-view.ts';
 import type { OutStream, ServerStreamMethod } from './call.ts';

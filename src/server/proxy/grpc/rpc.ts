@@ -2,14 +2,11 @@
  * From message bytes to a handler and back: decodes the request, checks the client id, catches what a
  * handler throws, and puts every failure into the response's status.
  */
-import {
-  Code,
-  type StatusInit,
-} from '../../../protocol/grpc/generated/messages.ts';
+import { Code, type StatusInit } from '../../../protocol/grpc/generated/messages.ts';
 import type { Reply } from '../../../util/reply.ts';
 import type { Logger } from '../../shared/logger.ts';
 import type { Call, UnaryMethod } from './call.ts';
-import { statusOf, StatusError, type RpcError } from './status.ts';
+import { type RpcError, StatusError, statusOf } from './status.ts';
 
 /** Who calls, as every handler needs it. */
 export interface Caller {

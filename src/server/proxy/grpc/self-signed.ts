@@ -113,6 +113,9 @@ function tagged(tag: number, content: Buffer | string): Buffer {
 }
 
 function pem(label: string, der: Buffer): Buffer {
-  const lines = der.toString('base64').replace(/(.{64})/g, '$1\n').trimEnd();
+  const lines = der
+    .toString('base64')
+    .replace(/(.{64})/g, '$1\n')
+    .trimEnd();
   return Buffer.from(`-----BEGIN ${label}-----\n${lines}\n-----END ${label}-----\n`, 'latin1');
 }

@@ -1,4 +1,6 @@
 /** SendMessage: one message or several of one topic; facts/grpc-v2.md 7.4, 7.5. */
+
+import { RmqError } from '../../../protocol/errors.ts';
 import {
   Code,
   decodeSendMessageRequest,
@@ -7,21 +9,20 @@ import {
   type SendMessageRequest,
   type SendMessageResponseInit,
 } from '../../../protocol/grpc/generated/messages.ts';
-import { RmqError } from '../../../protocol/errors.ts';
+import { javaHashCode } from '../../../protocol/message/java-hash.ts';
 import type { MessageDraft } from '../../../protocol/message/message.ts';
 import type { Reply } from '../../../util/reply.ts';
 import { type BrokerApi, Permission, type SendResult } from '../../broker/api.ts';
 import type { RouteQueues, TopicRoute } from '../cluster-view.ts';
 import type { UnaryMethod } from './call.ts';
 import { checkMessage, draftOf, recordHost, storedProperties } from './incoming-message.ts';
+import { jumpHash } from './jump-hash.ts';
 import { type DerivedType, derivedType } from './message-type.ts';
 import { topicName } from './names.ts';
 import { type Caller, unaryMethod } from './rpc.ts';
 import type { ServiceContext } from './service-context.ts';
 import { commonStatus, okStatus, type RpcError, StatusError } from './status.ts';
 import { sendAttemptCount } from './times.ts';
-import { jumpHash } from './jump-hash.ts';
-import { javaHashCode } from '../../../protocol/message/java-hash.ts';
 
 /** Types that the broker cannot keep its promises for yet. */
 const unsupportedTypes: ReadonlySet<DerivedType> = new Set(['DELAY', 'TRANSACTION', 'PRIORITY']);
@@ -85,7 +86,9 @@ class Sender {
     const bornHost = recordHost(peer.host, peer.port);
     return messages.map((message) => {
       const properties = storedProperties(message, route.topic, peer.host);
-      checkType(route, derivedType(properties));
+      const type = derivedType(properties);
+      checkType(route, type);
+      if (!isDue(type, properties, nowMs)) checkSupported(type);
       return draftOf(message, route.topic, properties, { bornHost, nowMs });
     });
   }
@@ -152,7 +155,11 @@ function withQueue(draft: MessageDraft, queueId: number): MessageDraft {
 }
 
 function isUntouched(error: RmqError): boolean {
-  return error.code === 'CANNOT_CONNECT' || error.code === 'BROKER_NOT_FOUND' || error.code === 'DISK_FULL';
+  return (
+    error.code === 'CANNOT_CONNECT' ||
+    error.code === 'BROKER_NOT_FOUND' ||
+    error.code === 'DISK_FULL'
+  );
 }
 
 /** The queue of a message group, as Apache's proxy chooses it; facts/grpc-v2.md 6.8. */
@@ -172,6 +179,15 @@ function checkType(route: TopicRoute, actual: DerivedType): void {
       `TopicMessageType validate failed, the expected type is ${expected}, but actual type is ${actual}`,
     );
   }
+}
+
+/** A delivery time that has passed means now, which needs no timer. */
+function isDue(type: DerivedType, properties: ReadonlyMap<string, string>, nowMs: number): boolean {
+  const deliverMs = Number(properties.get('TIMER_DELIVER_MS') ?? Number.NaN);
+  return type === 'DELAY' && deliverMs <= nowMs;
+}
+
+function checkSupported(actual: DerivedType): void {
   if (unsupportedTypes.has(actual)) {
     const text = `messages of type ${actual} are not supported yet`;
     throw new StatusError(Code.NOT_IMPLEMENTED, text);

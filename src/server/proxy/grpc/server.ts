@@ -14,8 +14,15 @@ import {
 } from '@grpc/grpc-js';
 import type { Clock } from '../../../platform/clock.ts';
 import type { HostPort } from '../../../platform/network.ts';
-import type { Call, DuplexMethod, GrpcStatus, OutStream, Service } from './call.ts';
-import type { ServerStreamMethod, UnaryMethod } from './call.ts';
+import type {
+  Call,
+  DuplexMethod,
+  GrpcStatus,
+  OutStream,
+  ServerStreamMethod,
+  Service,
+  UnaryMethod,
+} from './call.ts';
 
 /** Largest message of a client: batches of 4 MiB messages; facts/grpc-v2.md 13. */
 const maxReceiveBytes = 130 * 1024 * 1024;
@@ -150,7 +157,10 @@ class GrpcJsCall implements Call {
   get peer(): HostPort {
     const text = this.#call.getPeer();
     const colon = text.lastIndexOf(':');
-    const host = text.slice(0, colon).replace(/^\[|\]$/g, '').replace(/^::ffff:/, '');
+    const host = text
+      .slice(0, colon)
+      .replace(/^\[|\]$/g, '')
+      .replace(/^::ffff:/, '');
     const port = Number(text.slice(colon + 1));
     return colon > 0 && Number.isInteger(port) ? { host, port } : { host: text, port: 0 };
   }

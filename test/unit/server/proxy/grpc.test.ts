@@ -64,16 +64,25 @@ async function receive(topic: string, timeoutMs = 10_000): Promise<ReceiveMessag
   });
   const deadline = Date.now() + timeoutMs;
   const headers = metadata();
-  const call = client.makeServerStreamRequest(path('ReceiveMessage'), same, same, request, headers, {
-    deadline,
-  });
+  const call = client.makeServerStreamRequest(
+    path('ReceiveMessage'),
+    same,
+    same,
+    request,
+    headers,
+    {
+      deadline,
+    },
+  );
   const answers: ReceiveMessageResponse[] = [];
   for await (const bytes of call) answers.push(decodeReceiveMessageResponse(bytes as Buffer));
   return answers;
 }
 
 async function send(messages: readonly MessageInit[]) {
-  return decodeSendMessageResponse(await unary('SendMessage', encodeSendMessageRequest({ messages })));
+  return decodeSendMessageResponse(
+    await unary('SendMessage', encodeSendMessageRequest({ messages })),
+  );
 }
 
 function message(topic: string, init: MessageInit['systemProperties'] = {}): MessageInit {
@@ -163,7 +172,11 @@ describe('gRPC service', () => {
       [message('raw', { traceContext: 'a\u0002TRAN_MSG\u0001true' })],
       Code.BAD_REQUEST,
     ],
-    ['group of 64', [message('fifo', { messageGroup: 'g'.repeat(64) })], Code.ILLEGAL_MESSAGE_GROUP],
+    [
+      'group of 64',
+      [message('fifo', { messageGroup: 'g'.repeat(64) })],
+      Code.ILLEGAL_MESSAGE_GROUP,
+    ],
     [
       'type of another topic',
       [message('raw', { messageGroup: 'g' })],
@@ -196,7 +209,11 @@ describe('gRPC service', () => {
     const request = encodeQueryRouteRequest({ topic, endpoints });
     const answer = decodeQueryRouteResponse(await unary('QueryRoute', request));
     expect(answer.messageQueues.map((queue) => queue.id)).toEqual([0, 1, 2, 3]);
-    expect(answer.messageQueues[0]).toMatchObject({ topic, permission: 4, broker: { id: 0, endpoints } });
+    expect(answer.messageQueues[0]).toMatchObject({
+      topic,
+      permission: 4,
+      broker: { id: 0, endpoints },
+    });
   });
 
   it('answers settings at once, with a backoff policy', async () => {
@@ -237,7 +254,6 @@ describe('gRPC service', () => {
     }
   });
 });
-
 
 function contentOf(answer: ReceiveMessageResponse): string {
   if (answer.status !== undefined) return `status ${answer.status.code}`;
