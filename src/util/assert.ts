@@ -15,8 +15,3 @@ export class AssertionError extends Error {
 export function assert(condition: unknown, what: string): asserts condition {
   if (!condition) throw new AssertionError(`assertion failed: ${what}`);
 }
-
-/** Marks a branch that the types say cannot be reached. */
-export function unreachable(value: never, what: string): never {
-  throw new AssertionError(`unreachable: ${what}: ${String(value)}`);
-}

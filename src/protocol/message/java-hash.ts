@@ -9,17 +9,6 @@ export function javaHashCode(text: string): number {
   return hash;
 }
 
-/** The same over UTF-8 bytes, without making a string when they are ASCII. */
-export function javaHashCodeOfUtf8(bytes: Uint8Array, begin: number, end: number): number {
-  let hash = 0;
-  for (let at = begin; at < end; at++) {
-    const byte = bytes[at] as number; // in range: the caller's begin and end are
-    if (byte >= 0x80) return javaHashCode(utf8Text(bytes, begin, end));
-    hash = (Math.imul(hash, 31) + byte) | 0;
-  }
-  return hash;
-}
-
 function utf8Text(bytes: Uint8Array, begin: number, end: number): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset + begin, end - begin).toString('utf8');
 }

@@ -69,12 +69,6 @@ export function checkTopicName(topic: string): void {
   if (problem !== undefined) throw new RmqError('ILLEGAL_TOPIC', problem);
 }
 
-/** @throws RmqError ILLEGAL_GROUP */
-export function checkGroupName(group: string): void {
-  const problem = groupNameProblem(group);
-  if (problem !== undefined) throw new RmqError('ILLEGAL_GROUP', problem);
-}
-
 /** Topics of the system by name. A broker adds its own and its cluster's name and `<cluster>_REPLY_TOPIC`. */
 export function isSystemTopic(topic: string): boolean {
   return systemTopics.has(topic) || topic.startsWith('rmq_sys_');

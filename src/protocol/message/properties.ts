@@ -3,7 +3,6 @@
  * Reading follows Apache's rules: pieces shorter than three characters, empty names and empty values
  * are dropped, a later duplicate wins, the last 0x02 may be missing.
  */
-import { javaHashCodeOfUtf8 } from './java-hash.ts';
 
 const nameEnd = 0x01;
 const pairEnd = 0x02;
@@ -72,11 +71,6 @@ export function findProperty(bytes: Uint8Array, name: string): string | undefine
   return range === undefined ? undefined : asBuffer(bytes).toString('utf8', range.begin, range.end);
 }
 
-/** `bytes` with `name` set to `value` behind the pairs there are; an older value loses its place. */
-export function withProperty(bytes: Uint8Array, name: string, value: string): Buffer {
-  return withProperties(bytes, new Map([[name, value]]));
-}
-
 /** `bytes` with several properties set; the untouched pairs keep their bytes and order. */
 export function withProperties(
   bytes: Uint8Array,
@@ -122,48 +116,6 @@ function withoutName(bytes: Uint8Array, name: string): Uint8Array {
     begin = next;
   }
   return out.subarray(0, size);
-}
-
-/**
- * What the store's index needs of a message's properties, found in one pass. Reused from message
- * to message; ranges are positions in the scanned bytes, -1 when absent.
- */
-export class IndexedProperties {
-  tagsCode = 0;
-  tagsBegin = -1;
-  tagsEnd = -1;
-  keysBegin = -1;
-  keysEnd = -1;
-  uniqueKeyBegin = -1;
-  uniqueKeyEnd = -1;
-
-  /** Finds TAGS, KEYS and UNIQ_KEY; a later duplicate wins. */
-  scan(bytes: Uint8Array): void {
-    this.tagsBegin = this.keysBegin = this.uniqueKeyBegin = -1;
-    let begin = 0;
-    while (begin < bytes.length) {
-      const end = pieceEnd(bytes, begin);
-      if (bytes[begin + 4] === nameEnd && end - begin > 5) {
-        if (isName(bytes, begin, 'TAGS')) {
-          this.tagsBegin = begin + 5;
-          this.tagsEnd = end;
-        } else if (isName(bytes, begin, 'KEYS')) {
-          this.keysBegin = begin + 5;
-          this.keysEnd = end;
-        }
-      } else if (
-        bytes[begin + 8] === nameEnd &&
-        end - begin > 9 &&
-        isName(bytes, begin, 'UNIQ_KEY')
-      ) {
-        this.uniqueKeyBegin = begin + 9;
-        this.uniqueKeyEnd = end;
-      }
-      begin = end + 1;
-    }
-    this.tagsCode =
-      this.tagsBegin < 0 ? 0 : javaHashCodeOfUtf8(bytes, this.tagsBegin, this.tagsEnd);
-  }
 }
 
 function pieceEnd(bytes: Uint8Array, begin: number): number {

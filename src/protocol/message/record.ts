@@ -33,8 +33,6 @@ const magicBlank = 0xcbd43194 | 0;
 export const recordSizeMin = 91;
 /** A record closes its segment only if this much is left behind it; facts/store.md §3. */
 export const blankSizeBytes = 8;
-/** Bytes of the header that tell a record's size, place and times: everything up to the store host. */
-export const recordHeadSizeBytes = 88;
 
 const checksumSizeBytes = 20;
 const checksumName = Buffer.from('__CRC32#\u0001', 'latin1');

@@ -89,7 +89,3 @@ export function encodeFrameHead(head: CommandHead, bodySize: number): Buffer {
   header.copy(out, prefixSizeBytes);
   return out;
 }
-
-export function encodeFrame(command: RemotingCommand): Buffer {
-  return Buffer.concat([encodeFrameHead(command, command.body.length), command.body]);
-}

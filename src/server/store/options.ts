@@ -74,5 +74,3 @@ export const defaultTuning: StoreTuning = {
 };
 
 export const maxBodyBytesDefault = 4 << 20;
-/** A record may be this much larger than the body's limit; facts/store.md §3. */
-export const recordOverheadMaxBytes = 64 << 10;
