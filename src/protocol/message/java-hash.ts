@@ -8,7 +8,3 @@ export function javaHashCode(text: string): number {
   }
   return hash;
 }
-
-function utf8Text(bytes: Uint8Array, begin: number, end: number): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset + begin, end - begin).toString('utf8');
-}
