@@ -14,12 +14,23 @@ import {
   groupConfigToJson,
 } from '../protocol/remoting/bodies/group-config.ts';
 import { entriesOf, jsonBody } from '../protocol/remoting/bodies/json.ts';
-import { type TopicConfigBody, topicConfigFromJson } from '../protocol/remoting/bodies/topic-config.ts';
+import {
+  type TopicConfigBody,
+  topicConfigFromJson,
+} from '../protocol/remoting/bodies/topic-config.ts';
 import { RequestCode, ResponseCode } from '../protocol/remoting/codes.ts';
 import type { ExtFields } from '../protocol/remoting/command.ts';
-import { createTopicHeader, deleteGroupHeader, topicHeader } from '../protocol/remoting/headers/admin.ts';
-import { offsetAnswer, queueHeader, searchOffsetHeader } from '../protocol/remoting/headers/offsets.ts';
-import { pullAnswer, PullFlag, pullHeader } from '../protocol/remoting/headers/pull.ts';
+import {
+  createTopicHeader,
+  deleteGroupHeader,
+  topicHeader,
+} from '../protocol/remoting/headers/admin.ts';
+import {
+  offsetAnswer,
+  queueHeader,
+  searchOffsetHeader,
+} from '../protocol/remoting/headers/offsets.ts';
+import { PullFlag, pullAnswer, pullHeader } from '../protocol/remoting/headers/pull.ts';
 import { sendAnswer, sendHeaderV2 } from '../protocol/remoting/headers/send.ts';
 import { parseLenientJson } from '../protocol/remoting/lenient-json.ts';
 import { checked, type NameServerClient, remotingError } from './nameserver-client.ts';
@@ -74,7 +85,12 @@ export class AdminClient {
   }
 
   /** One request to one broker. @throws RmqError with the broker's remark. */
-  async call(address: string, code: number, fields: ExtFields, body?: Uint8Array): Promise<RemotingAnswer> {
+  async call(
+    address: string,
+    code: number,
+    fields: ExtFields,
+    body?: Uint8Array,
+  ): Promise<RemotingAnswer> {
     const timeoutMs = this.#timeoutMs;
     return checked(await this.#client.invoke(address, code, fields, body, { timeoutMs }));
   }
@@ -194,13 +210,23 @@ export class AdminClient {
 
   async #offset(queue: QueueAddress, code: number): Promise<number> {
     const { topic, queueId, brokerName } = queue;
-    const answer = await this.call(queue.address, code, queueHeader.encode({ topic, queueId, brokerName }));
+    const answer = await this.call(
+      queue.address,
+      code,
+      queueHeader.encode({ topic, queueId, brokerName }),
+    );
     return offsetAnswer.decode(answer.extFields).offset;
   }
 
   async offsetByTime(queue: QueueAddress, timestampMs: number): Promise<number> {
     const { topic, queueId, brokerName } = queue;
-    const fields = searchOffsetHeader.encode({ topic, queueId, brokerName, timestampMs, boundary: 'LOWER' });
+    const fields = searchOffsetHeader.encode({
+      topic,
+      queueId,
+      brokerName,
+      timestampMs,
+      boundary: 'LOWER',
+    });
     const answer = await this.call(queue.address, RequestCode.SEARCH_OFFSET_BY_TIMESTAMP, fields);
     return offsetAnswer.decode(answer.extFields).offset;
   }

@@ -1,6 +1,9 @@
 /** Questions to NameServers: one that answers is enough, the next is asked when it does not. */
 import { RmqError } from '../protocol/errors.ts';
-import { type ClusterMember, decodeClusterMembers } from '../protocol/remoting/bodies/cluster-members.ts';
+import {
+  type ClusterMember,
+  decodeClusterMembers,
+} from '../protocol/remoting/bodies/cluster-members.ts';
 import { entriesOf, listOf } from '../protocol/remoting/bodies/json.ts';
 import { numberOr } from '../protocol/remoting/bodies/topic-config.ts';
 import { RequestCode, ResponseCode } from '../protocol/remoting/codes.ts';
@@ -119,7 +122,10 @@ export function checked(answer: RemotingAnswer): RemotingAnswer {
 }
 
 /** What a response code says, as an error of ours. */
-export function remotingError(answer: { readonly code: number; readonly remark: string | undefined }): RmqError {
+export function remotingError(answer: {
+  readonly code: number;
+  readonly remark: string | undefined;
+}): RmqError {
   const text = answer.remark ?? `the server answered with code ${answer.code}`;
   switch (answer.code) {
     case ResponseCode.TOPIC_NOT_EXIST:

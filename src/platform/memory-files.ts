@@ -47,7 +47,9 @@ class MemoryFile implements OpenFile {
   resize(size: number): void {
     this.disk.take(size - this.size);
     if (size > this.content.length) {
-      const grown = Buffer.alloc(Math.max(size, Math.min(this.content.length * 2, size + (16 << 20))));
+      const grown = Buffer.alloc(
+        Math.max(size, Math.min(this.content.length * 2, size + (16 << 20))),
+      );
       this.content.copy(grown, 0, 0, this.size);
       this.content = grown;
     }

@@ -1,6 +1,21 @@
 /** `Files` on the disk, over node:fs. */
-import { type FileHandle, link, mkdir, open, readdir, readFile, rename, rm, rmdir, stat, statfs, unlink, writeFile } from 'node:fs/promises';
+
 import { existsSync, readFileSync } from 'node:fs';
+import {
+  type FileHandle,
+  link,
+  mkdir,
+  open,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  rmdir,
+  stat,
+  statfs,
+  unlink,
+  writeFile,
+} from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { RmqError } from '../protocol/errors.ts';
 import type { FileStat, Files, FolderLock, OpenFile } from './files.ts';
@@ -15,7 +30,12 @@ class NodeFile implements OpenFile {
   async read(target: Buffer, at: number, size: number, position: number): Promise<number> {
     let done = 0;
     while (done < size) {
-      const { bytesRead } = await this.#handle.read(target, at + done, size - done, position + done);
+      const { bytesRead } = await this.#handle.read(
+        target,
+        at + done,
+        size - done,
+        position + done,
+      );
       if (bytesRead === 0) break;
       done += bytesRead;
     }

@@ -1,5 +1,5 @@
 /** `Network` on TCP, over node:net. */
-import { createServer, connect as connectSocket, type Server, type Socket } from 'node:net';
+import { connect as connectSocket, createServer, type Server, type Socket } from 'node:net';
 import { RmqError } from '../protocol/errors.ts';
 import { formatHostPort } from './host-port.ts';
 import type { Connection, ConnectionHandler, HostPort, Listener, Network } from './network.ts';
@@ -86,10 +86,14 @@ function closeServer(server: Server): Promise<void> {
 function listenError(error: NodeJS.ErrnoException, address: HostPort): RmqError {
   const where = formatHostPort(address);
   if (error.code === 'EADDRINUSE') {
-    return new RmqError('PORT_IN_USE', `cannot listen on ${where}: another process uses that port`, {
-      hint: 'stop that process, name another port, or take free ones with --ports auto',
-      cause: error,
-    });
+    return new RmqError(
+      'PORT_IN_USE',
+      `cannot listen on ${where}: another process uses that port`,
+      {
+        hint: 'stop that process, name another port, or take free ones with --ports auto',
+        cause: error,
+      },
+    );
   }
   return new RmqError('ADDRESS_NOT_AVAILABLE', `cannot listen on ${where}: ${error.message}`, {
     hint: 'name an address of this machine with --listen',
@@ -107,7 +111,9 @@ function connect(address: HostPort, options: { readonly timeoutMs: number }): Pr
       reject(new RmqError('CANNOT_CONNECT', text, { cause }));
     };
     const timer = setTimeout(() => fail(`no answer in ${options.timeoutMs} ms`), options.timeoutMs);
-    socket.once('error', (error: NodeJS.ErrnoException) => fail(error.code ?? error.message, error));
+    socket.once('error', (error: NodeJS.ErrnoException) =>
+      fail(error.code ?? error.message, error),
+    );
     socket.once('connect', () => {
       clearTimeout(timer);
       socket.removeAllListeners('error');

@@ -63,12 +63,24 @@ export async function startBroker(
     isAutoCreateGroupEnabled: true,
     defaultTopicQueueCount: 4,
   };
-  const broker = new Broker({ store, clock: nodeClock, random: nodeRandom, logger, storeHost, settings });
+  const broker = new Broker({
+    store,
+    clock: nodeClock,
+    random: nodeRandom,
+    logger,
+    storeHost,
+    settings,
+  });
   await broker.start();
   let address = '';
   const remoting = new BrokerRemoting({ broker, clock: nodeClock, logger, address: () => address });
   const handlers = remoting.handlers();
-  const listener = new RemotingListener({ network: nodeNetwork, clock: nodeClock, logger, handlers });
+  const listener = new RemotingListener({
+    network: nodeNetwork,
+    clock: nodeClock,
+    logger,
+    handlers,
+  });
   address = formatHostPort(await listener.listen(anyPort));
   remoting.start();
   const client = newClient();

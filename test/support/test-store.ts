@@ -100,7 +100,11 @@ export class TestStore {
     return found;
   }
 
-  #read(topic: string, queueId: number, from: number): Promise<readonly (StoredMessage | undefined)[]> {
+  #read(
+    topic: string,
+    queueId: number,
+    from: number,
+  ): Promise<readonly (StoredMessage | undefined)[]> {
     const queue = this.store.queue(topic, queueId);
     return new Promise((resolve, reject) => {
       this.store.readEntries(queue, from as typeof queue.minOffset, 100, (entries) => {

@@ -1,6 +1,7 @@
 /** The two ids a message has; facts/remoting.md §12.4. */
-import type { PhysicalOffset, RecordHost } from './message.ts';
+
 import { getInt32, getInt64, putInt32, putInt64 } from './bytes.ts';
+import type { PhysicalOffset, RecordHost } from './message.ts';
 
 /**
  * `offsetMsgId`: upper-case hex of the store host's address (4 or 16 bytes), port (4) and the

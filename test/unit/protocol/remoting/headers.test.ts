@@ -12,7 +12,11 @@ import {
 } from '../../../../src/protocol/remoting/bodies/topic-config.ts';
 import { RequestCode, requestKinds, requestName } from '../../../../src/protocol/remoting/codes.ts';
 import { popHeader } from '../../../../src/protocol/remoting/headers/pop.ts';
-import { formatExtraInfo, parseExtraInfo, parsePopInfo } from '../../../../src/protocol/remoting/headers/pop-info.ts';
+import {
+  formatExtraInfo,
+  parseExtraInfo,
+  parsePopInfo,
+} from '../../../../src/protocol/remoting/headers/pop-info.ts';
 import { sendHeader, sendHeaderV2 } from '../../../../src/protocol/remoting/headers/send.ts';
 
 const send = {
@@ -89,9 +93,9 @@ describe('codes', () => {
       code: 'TOPIC_NOT_FOUND',
       message: 'r',
     });
-    expect(answerError({ code: 999, remark: undefined, extFields: { rmqError: 'toString' } }).code).toBe(
-      'INTERNAL',
-    );
+    expect(
+      answerError({ code: 999, remark: undefined, extFields: { rmqError: 'toString' } }).code,
+    ).toBe('INTERNAL');
   });
 });
 
@@ -102,9 +106,9 @@ describe('bodies', () => {
     fc.assert(
       fc.property(fc.array(entry, { minLength: 1, maxLength: 5 }), (entries) => {
         const back = decodeBatchBody(encodeBatchBody(entries));
-        expect(back.map(({ flag, body, properties }) => [flag, [...body], [...properties]])).toEqual(
-          entries.map(({ flag, body, properties }) => [flag, [...body], [...properties]]),
-        );
+        expect(
+          back.map(({ flag, body, properties }) => [flag, [...body], [...properties]]),
+        ).toEqual(entries.map(({ flag, body, properties }) => [flag, [...body], [...properties]]));
       }),
     );
     fc.assert(

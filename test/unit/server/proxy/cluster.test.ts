@@ -41,7 +41,9 @@ function route(cluster: NameServerCluster, topic: string): Promise<TopicRoute | 
 
 async function brokersOf(cluster: NameServerCluster, topic: string): Promise<readonly string[]> {
   const found = await route(cluster, topic);
-  return found instanceof RmqError ? [found.code] : found.queues.map(({ brokerName }) => brokerName);
+  return found instanceof RmqError
+    ? [found.code]
+    : found.queues.map(({ brokerName }) => brokerName);
 }
 
 const topicConfig = {
@@ -82,9 +84,12 @@ test('a topic is routable soon after it is made, with its type, and can be used'
   ]);
   // Gone again: a deletion reaches the NameServer as well.
   await broker.deleteTopic('orders');
-  await vi.waitFor(async () => expect(await brokersOf(cluster, 'orders')).toEqual(['TOPIC_NOT_FOUND']), {
-    timeout: 8_000,
-  });
+  await vi.waitFor(
+    async () => expect(await brokersOf(cluster, 'orders')).toEqual(['TOPIC_NOT_FOUND']),
+    {
+      timeout: 8_000,
+    },
+  );
 });
 
 test('a broker that stops leaves the routes, one that comes joins them', async () => {

@@ -250,7 +250,8 @@ describe('state of the broker', () => {
     await t.store.writeStateNow();
     await t.restart();
     const found: string[] = [];
-    for await (const [key, value] of t.store.loadState('topic/')) found.push(`${key}=${String(Buffer.from(value))}`);
+    for await (const [key, value] of t.store.loadState('topic/'))
+      found.push(`${key}=${String(Buffer.from(value))}`);
     expect(found).toEqual(['topic/T=one']);
   });
 
