@@ -121,7 +121,10 @@ export class GrpcListener {
     this.#tls ??= this.#makeTls();
     this.#tls.then(
       (inject) => {
-        if (!socket.destroyed) inject(socket);
+        if (socket.destroyed) return;
+        // TLS has no half-open connections: a peer that is gone must not leave its socket behind.
+        socket.allowHalfOpen = false;
+        inject(socket);
       },
       (error: unknown) => {
         this.#tls = undefined; // The next client tries again.

@@ -57,6 +57,19 @@ describe('the gRPC port', () => {
     second.destroy();
   });
 
+  it('keeps no socket of a TLS client that is gone', async () => {
+    const own = await startRmq();
+    const ownPort = Number(own.endpoints.grpc.split(':')[1]);
+    const options = { host: '127.0.0.1', port: ownPort, ALPNProtocols: ['h2'] };
+    const socket = connect({ ...options, rejectUnauthorized: false });
+    await event(socket, 'secureConnect');
+    socket.destroy();
+    const beginMs = nodeClock.monotonicMs();
+    await own[Symbol.asyncDispose]();
+    // A socket left behind would hold the stop up for the whole drain of 3 s.
+    expect(nodeClock.monotonicMs() - beginMs).toBeLessThan(2_000);
+  });
+
   it('outlives peers that say nothing or nonsense', async () => {
     const silent = connectPlain(port(), '127.0.0.1');
     await event(silent, 'connect');
