@@ -55,9 +55,12 @@ export function parseValue(kind: ValueKind, raw: unknown): Value {
     case 'choice':
       return parseChoice(kind.choices, text);
     case 'size':
-      return parseUnits(text, sizeUnits, kind, 'such as 64MiB');
+      return inRange(text, parseSize(text), kind, { example: 'such as 64MiB', unit: 'bytes' });
     case 'duration':
-      return parseUnits(text, durationUnits, kind, 'such as 500ms, 10s, 5m, 72h or 3d');
+      return inRange(text, parseDuration(text), kind, {
+        example: 'such as 500ms, 10s, 5m, 72h or 1d12h',
+        unit: 'ms',
+      });
   }
 }
 
@@ -93,21 +96,22 @@ const durationUnits: Readonly<Record<string, number>> = {
   d: 86_400_000,
 };
 
-function parseUnits(
-  text: string,
-  units: Readonly<Record<string, number>>,
-  range: { readonly min: number; readonly max: number },
-  example: string,
-): number {
+function parseSize(text: string): number | undefined {
   const [, count, unit = ''] = /^(\d+(?:\.\d+)?)\s*([a-z]*)$/i.exec(text.trim()) ?? [];
-  const factor = units[unit.toLowerCase()];
-  if (count === undefined || factor === undefined) throw new ValueError(text, example);
-  const value = Math.round(Number(count) * factor);
-  if (value < range.min || value > range.max) {
-    const smallest = Object.hasOwn(units, 'ms') ? ' ms' : ' bytes';
-    throw new ValueError(text, `${range.min} to ${range.max}${smallest}`);
-  }
-  return value;
+  const factor = sizeUnits[unit.toLowerCase()];
+  return count === undefined || factor === undefined ? undefined : Number(count) * factor;
+}
+
+function inRange(
+  text: string,
+  value: number | undefined,
+  range: { readonly min: number; readonly max: number },
+  words: { readonly example: string; readonly unit: string },
+): number {
+  if (value === undefined) throw new ValueError(text, words.example);
+  const whole = Math.round(value);
+  if (whole >= range.min && whole <= range.max) return whole;
+  throw new ValueError(text, `${range.min} to ${range.max} ${words.unit}`);
 }
 
 function parseInteger(text: string, min: number, max: number): number {
