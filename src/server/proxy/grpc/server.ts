@@ -23,6 +23,7 @@ import type {
   Service,
   UnaryMethod,
 } from './call.ts';
+import { tolerateLongDeadlines } from './long-deadlines.ts';
 
 /** Largest message of a client: batches of 4 MiB messages; facts/grpc-v2.md 13. */
 const maxReceiveBytes = 130 * 1024 * 1024;
@@ -50,6 +51,7 @@ export class GrpcServer {
 
   constructor(options: { readonly services: readonly Service[]; readonly clock: Clock }) {
     this.#clock = options.clock;
+    tolerateLongDeadlines();
     this.#server = new Server({
       'grpc.max_receive_message_length': maxReceiveBytes,
       'grpc.max_send_message_length': -1,
