@@ -7,7 +7,12 @@ brokerApiSuite('Broker in the same process', () => startBroker());
 brokerApiSuite('RemoteBroker over a socket', async () => {
   const { address, stop } = await startBroker();
   const client = newClient();
-  const broker = new RemoteBroker({ clusterName: 'cluster', brokerName: 'broker-a', address, client });
+  const broker = new RemoteBroker({
+    clusterName: 'cluster',
+    brokerName: 'broker-a',
+    address,
+    client,
+  });
   return {
     broker,
     stop: async () => {

@@ -1,7 +1,11 @@
 /** What every `BrokerApi` does, whoever implements it. Runs over `Broker` and over `RemoteBroker`. */
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { RmqError } from '../../src/protocol/errors.ts';
-import type { MessageDraft, PhysicalOffset, QueueOffset } from '../../src/protocol/message/message.ts';
+import type {
+  MessageDraft,
+  PhysicalOffset,
+  QueueOffset,
+} from '../../src/protocol/message/message.ts';
 import { encodeProperties, findProperty } from '../../src/protocol/message/properties.ts';
 import { defaultGroupConfig } from '../../src/protocol/remoting/bodies/group-config.ts';
 import type {
@@ -28,7 +32,11 @@ async function done<T>(call: (reply: Reply<T, RmqError>) => unknown): Promise<T>
   return outcome;
 }
 
-export function draft(topic: string, body: string, properties: Record<string, string> = {}): MessageDraft {
+export function draft(
+  topic: string,
+  body: string,
+  properties: Record<string, string> = {},
+): MessageDraft {
   return {
     topic,
     queueId: 0,
@@ -43,7 +51,10 @@ export function draft(topic: string, body: string, properties: Record<string, st
   };
 }
 
-export function sendAll(broker: BrokerApi, drafts: readonly MessageDraft[]): Promise<readonly SendResult[]> {
+export function sendAll(
+  broker: BrokerApi,
+  drafts: readonly MessageDraft[],
+): Promise<readonly SendResult[]> {
   return done((reply) =>
     broker.send({ drafts, producerGroup: 'producers', createFrom: undefined }, reply),
   );
@@ -129,7 +140,9 @@ function messageTests(opened: () => Promise<BrokerApi>): void {
     expect(first).toMatchObject({ deliveryAttempt: 1, invisibleTimeMs: 60_000 });
     expect(first?.message).toMatchObject({ topic: 'topic', flag: 7, queueOffset: 0 });
     expect(findProperty(first?.message.properties ?? Buffer.of(), 'user')).toBe('ü');
-    expect(findProperty(first?.message.properties ?? Buffer.of(), 'UNIQ_KEY')).toBe(answer?.messageId);
+    expect(findProperty(first?.message.properties ?? Buffer.of(), 'UNIQ_KEY')).toBe(
+      answer?.messageId,
+    );
     expect(findProperty(first?.message.properties ?? Buffer.of(), 'POP_CK')).toBeUndefined();
     const stored = await broker.messageAt(answer?.physicalOffset ?? (0 as PhysicalOffset));
     expect(Buffer.from(stored?.body ?? []).toString()).toBe('héllo');
@@ -176,12 +189,18 @@ function messageTests(opened: () => Promise<BrokerApi>): void {
     const broker = await opened();
     await makeTopic(broker);
     await sendAll(broker, [draft('topic', 'a'), draft('topic', 'b')]);
-    const found = await done<PullResult>((reply) => broker.pull(pullRequest({ offset: 1 as QueueOffset }), reply));
+    const found = await done<PullResult>((reply) =>
+      broker.pull(pullRequest({ offset: 1 as QueueOffset }), reply),
+    );
     expect(found).toMatchObject({ status: 'FOUND', nextOffset: 2, minOffset: 0, maxOffset: 2 });
     expect(found.messages.map(({ body }) => Buffer.from(body).toString())).toEqual(['b']);
-    const end = await done((reply) => broker.pull(pullRequest({ offset: 2 as QueueOffset }), reply));
+    const end = await done((reply) =>
+      broker.pull(pullRequest({ offset: 2 as QueueOffset }), reply),
+    );
     expect(end).toMatchObject({ status: 'OFFSET_OVERFLOW_ONE', messages: [] });
-    const far = await done((reply) => broker.pull(pullRequest({ offset: 9 as QueueOffset }), reply));
+    const far = await done((reply) =>
+      broker.pull(pullRequest({ offset: 9 as QueueOffset }), reply),
+    );
     expect(far).toMatchObject({ status: 'OFFSET_OVERFLOW_BADLY', nextOffset: 2 });
   });
 }
@@ -216,7 +235,9 @@ function deliveryTests(opened: () => Promise<BrokerApi>): void {
     expect(await done((reply) => broker.ack(request, reply))).toEqual([undefined, undefined]);
     expect(await broker.getOffset('group', 'topic', 0)).toBe(2);
     const wrong = { ...request, receiptHandles: ['nonsense'] };
-    const [outcome] = await done<readonly (RmqError | undefined)[]>((reply) => broker.ack(wrong, reply));
+    const [outcome] = await done<readonly (RmqError | undefined)[]>((reply) =>
+      broker.ack(wrong, reply),
+    );
     expect(outcome?.code).toBe('INVALID_RECEIPT_HANDLE');
   });
 
@@ -226,7 +247,13 @@ function deliveryTests(opened: () => Promise<BrokerApi>): void {
     await sendAll(broker, [draft('topic', 'again')]);
     const [first] = (await pop(broker, {})).messages;
     const receiptHandle = first?.receiptHandle ?? '';
-    const change = { group: 'group', topic: 'topic', receiptHandle, invisibleTimeMs: 0, isSuspend: false };
+    const change = {
+      group: 'group',
+      topic: 'topic',
+      receiptHandle,
+      invisibleTimeMs: 0,
+      isSuspend: false,
+    };
     await done<string>((reply) => broker.changeInvisibleTime(change, reply));
     const again = await pop(broker, { pollingTimeMs: 5_000 });
     expect(bodies(again)).toEqual(['again']);
@@ -240,7 +267,13 @@ function deliveryTests(opened: () => Promise<BrokerApi>): void {
     await sendAll(broker, [draft('topic', 'm')]);
     const [first] = (await pop(broker, {})).messages;
     const receiptHandle = first?.receiptHandle ?? '';
-    const change = { group: 'group', topic: 'topic', receiptHandle, invisibleTimeMs: 30_000, isSuspend: false };
+    const change = {
+      group: 'group',
+      topic: 'topic',
+      receiptHandle,
+      invisibleTimeMs: 30_000,
+      isSuspend: false,
+    };
     const handle = await done<string>((reply) => broker.changeInvisibleTime(change, reply));
     const request = { group: 'group', topic: 'topic', receiptHandles: [handle] };
     expect(await done((reply) => broker.ack(request, reply))).toEqual([undefined]);
@@ -274,7 +307,9 @@ function deliveryTests(opened: () => Promise<BrokerApi>): void {
     const request = { group: 'group', topic: 'topic', receiptHandle, messageId: 'id' };
     await done<undefined>((reply) => broker.sendToDeadLetters(request, reply));
     expect(await broker.getOffset('group', 'topic', 0)).toBe(1);
-    const found = await done<PullResult>((reply) => broker.pull(pullRequest({ topic: '%DLQ%group' }), reply));
+    const found = await done<PullResult>((reply) =>
+      broker.pull(pullRequest({ topic: '%DLQ%group' }), reply),
+    );
     expect(found.messages.map(({ body }) => Buffer.from(body).toString())).toEqual(['dead']);
   });
 }

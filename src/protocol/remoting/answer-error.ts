@@ -2,8 +2,9 @@
  * Errors of answers as ours again: the reverse of the table in `errors.ts`. Several of our errors share
  * a response code, so our servers add the name as ext field `rmqError`; Apache's servers do not.
  */
-import { errorKinds, RmqError } from '../errors.ts';
+
 import type { ErrorCode } from '../errors.ts';
+import { errorKinds, RmqError } from '../errors.ts';
 import { ResponseCode } from './codes.ts';
 import type { ExtFields } from './command.ts';
 

@@ -190,7 +190,8 @@ export const requestKinds = {
   BATCH_ACK_MESSAGE: request(200151, 'B', 'B'),
   RMQ_REGISTER_PROXY: request(720001, 'N', 'N'),
   RMQ_UNREGISTER_PROXY: request(720002, 'N', 'N'),
-  RMQ_CLUSTER_MEMBERS: request(720003, 'N', 'N'),} as const satisfies Record<string, RequestKind>;
+  RMQ_CLUSTER_MEMBERS: request(720003, 'N', 'N'),
+} as const satisfies Record<string, RequestKind>;
 
 export type RequestName = keyof typeof requestKinds;
 

@@ -2,8 +2,8 @@
 import type { RemotingClient } from '../../client/remoting-client.ts';
 import { RmqError } from '../../protocol/errors.ts';
 import { answerError } from '../../protocol/remoting/answer-error.ts';
-import { decodeClusterMembers } from '../../protocol/remoting/bodies/cluster-members.ts';
 import type { ClusterMember } from '../../protocol/remoting/bodies/cluster-members.ts';
+import { decodeClusterMembers } from '../../protocol/remoting/bodies/cluster-members.ts';
 import { entriesOf } from '../../protocol/remoting/bodies/json.ts';
 import { parseLenientJson } from '../../protocol/remoting/bodies/lenient-json.ts';
 import { numberOr } from '../../protocol/remoting/bodies/topic-config.ts';

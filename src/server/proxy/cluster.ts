@@ -7,14 +7,14 @@ import type { RemotingClient } from '../../client/remoting-client.ts';
 import type { Clock, Timer } from '../../platform/clock.ts';
 import { formatHostPort, parseHostPort } from '../../platform/host-port.ts';
 import { asRmqError, RmqError } from '../../protocol/errors.ts';
-import { defaultGroupConfig } from '../../protocol/remoting/bodies/group-config.ts';
 import type { ClusterMember } from '../../protocol/remoting/bodies/cluster-members.ts';
+import { defaultGroupConfig } from '../../protocol/remoting/bodies/group-config.ts';
 import type { Reply } from '../../util/reply.ts';
 import type { BrokerApi, GroupConfig, MessageType } from '../broker/api.ts';
 import type { Logger } from '../shared/logger.ts';
 import { CachedLookup } from './cached-lookup.ts';
-import { NameServerQueries } from './cluster-queries.ts';
 import type { MasterAddress } from './cluster-queries.ts';
+import { NameServerQueries } from './cluster-queries.ts';
 import type { ClusterView, ProxyAddress, TopicRoute } from './cluster-view.ts';
 import { ProxyRegistration } from './proxy-registration.ts';
 import { RemoteBroker } from './remote-broker.ts';
@@ -72,8 +72,16 @@ export class NameServerCluster implements ClusterView {
       intervalMs: options.registerIntervalMs,
       windowMs: options.registrationWindowMs,
     });
-    this.#routes = new CachedLookup({ clock, refreshAfterMs, look: (topic) => this.#lookRoute(topic) });
-    this.#groups = new CachedLookup({ clock, refreshAfterMs, look: (group) => this.#lookGroup(group) });
+    this.#routes = new CachedLookup({
+      clock,
+      refreshAfterMs,
+      look: (topic) => this.#lookRoute(topic),
+    });
+    this.#groups = new CachedLookup({
+      clock,
+      refreshAfterMs,
+      look: (group) => this.#lookGroup(group),
+    });
     this.#brokers = sortedByName([...options.localBrokers.values()]);
     this.#proxies = [options.self];
   }
@@ -159,7 +167,9 @@ export class NameServerCluster implements ClusterView {
     } catch (error) {
       if (this.#isReachable) {
         const reason = asRmqError(error).message;
-        this.#options.logger.warn('no NameServer answers, the last known cluster is used', { reason });
+        this.#options.logger.warn('no NameServer answers, the last known cluster is used', {
+          reason,
+        });
       }
       this.#isReachable = false;
     } finally {
@@ -245,7 +255,10 @@ export class NameServerCluster implements ClusterView {
         const type = config.attributes['message.type'] ?? 'NORMAL';
         return messageTypes.has(type) ? (type as MessageType) : 'UNSPECIFIED'; // one of the set
       } catch (error) {
-        this.#options.logger.debug('a broker did not tell a topic', { name, reason: String(error) });
+        this.#options.logger.debug('a broker did not tell a topic', {
+          name,
+          reason: String(error),
+        });
       }
     }
     return this.#routes.peek(topic)?.messageType ?? 'UNSPECIFIED';
@@ -261,7 +274,10 @@ export class NameServerCluster implements ClusterView {
         isAnswered = true;
       } catch (error) {
         const { brokerName: name } = broker;
-        this.#options.logger.debug('a broker did not tell a group', { name, reason: String(error) });
+        this.#options.logger.debug('a broker did not tell a group', {
+          name,
+          reason: String(error),
+        });
       }
     }
     if (!isAnswered) return this.#groups.peek(group) ?? defaultGroupConfig(group);

@@ -6,7 +6,10 @@ import type { RemotingClient } from '../../client/remoting-client.ts';
 import type { Clock, Timer } from '../../platform/clock.ts';
 import { formatHostPort } from '../../platform/host-port.ts';
 import { RequestCode } from '../../protocol/remoting/codes.ts';
-import { registerProxyHeader, unregisterProxyHeader } from '../../protocol/remoting/headers/registration.ts';
+import {
+  registerProxyHeader,
+  unregisterProxyHeader,
+} from '../../protocol/remoting/headers/registration.ts';
 import type { ProxyAddress } from './cluster-view.ts';
 
 const timeoutMs = 3_000;

@@ -3,7 +3,10 @@ import type { RemotingAnswer } from '../../client/remoting-client.ts';
 import { RmqError } from '../../protocol/errors.ts';
 import type { PhysicalOffset, QueueOffset, StoredMessage } from '../../protocol/message/message.ts';
 import { answerError } from '../../protocol/remoting/answer-error.ts';
-import { groupConfigFromJson, groupConfigToJson } from '../../protocol/remoting/bodies/group-config.ts';
+import {
+  groupConfigFromJson,
+  groupConfigToJson,
+} from '../../protocol/remoting/bodies/group-config.ts';
 import { entriesOf, jsonBody } from '../../protocol/remoting/bodies/json.ts';
 import { parseLenientJson } from '../../protocol/remoting/bodies/lenient-json.ts';
 import { numberOr, topicConfigFromJson } from '../../protocol/remoting/bodies/topic-config.ts';

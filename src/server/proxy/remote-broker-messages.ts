@@ -5,15 +5,15 @@ import type { PhysicalOffset, QueueOffset } from '../../protocol/message/message
 import { decodeOffsetMessageId } from '../../protocol/message/message-id.ts';
 import { findProperty, withoutProperties } from '../../protocol/message/properties.ts';
 import { PropertyName } from '../../protocol/message/property-names.ts';
-import { decodeRecord } from '../../protocol/message/record.ts';
 import type { StoredRecord } from '../../protocol/message/record.ts';
+import { decodeRecord } from '../../protocol/message/record.ts';
 import { answerError } from '../../protocol/remoting/answer-error.ts';
 import { encodeBatchBody } from '../../protocol/remoting/batch-body.ts';
 import { RequestCode, ResponseCode } from '../../protocol/remoting/codes.ts';
 import type { ExtFields } from '../../protocol/remoting/command.ts';
-import { popAnswer, popHeader, PopInitMode } from '../../protocol/remoting/headers/pop.ts';
+import { PopInitMode, popAnswer, popHeader } from '../../protocol/remoting/headers/pop.ts';
 import { formatExtraInfo, parsePopInfo } from '../../protocol/remoting/headers/pop-info.ts';
-import { pullAnswer, PullFlag, pullHeader } from '../../protocol/remoting/headers/pull.ts';
+import { PullFlag, pullAnswer, pullHeader } from '../../protocol/remoting/headers/pull.ts';
 import { sendAnswer, sendHeaderV2 } from '../../protocol/remoting/headers/send.ts';
 import type {
   PoppedMessage,

@@ -2,9 +2,13 @@
 import type { RemotingAnswer } from '../../client/remoting-client.ts';
 import { RmqError } from '../../protocol/errors.ts';
 import type { ExtFields } from '../../protocol/remoting/command.ts';
-import { ackHeader, changeInvisibleTimeAnswer, changeInvisibleTimeHeader } from '../../protocol/remoting/headers/pop.ts';
-import { formatExtraInfo, parseExtraInfo } from '../../protocol/remoting/headers/pop-info.ts';
+import {
+  ackHeader,
+  changeInvisibleTimeAnswer,
+  changeInvisibleTimeHeader,
+} from '../../protocol/remoting/headers/pop.ts';
 import type { ExtraInfo } from '../../protocol/remoting/headers/pop-info.ts';
+import { formatExtraInfo, parseExtraInfo } from '../../protocol/remoting/headers/pop-info.ts';
 import { sendBackHeader } from '../../protocol/remoting/headers/send.ts';
 import type { ChangeInvisibleTimeRequest, DeadLetterRequest } from '../broker/api.ts';
 

@@ -6,6 +6,7 @@
 import type { RemotingAnswer, RemotingClient } from '../../client/remoting-client.ts';
 import { RmqError } from '../../protocol/errors.ts';
 import type { PhysicalOffset, QueueOffset, StoredMessage } from '../../protocol/message/message.ts';
+import { answerError } from '../../protocol/remoting/answer-error.ts';
 import { RequestCode } from '../../protocol/remoting/codes.ts';
 import type { ExtFields } from '../../protocol/remoting/command.ts';
 import type { Reply } from '../../util/reply.ts';
@@ -34,8 +35,12 @@ import {
   encodePull,
   encodeSend,
 } from './remote-broker-messages.ts';
-import { changedHandle, encodeAck, encodeChange, encodeDeadLetter } from './remote-broker-receipts.ts';
-import { answerError } from '../../protocol/remoting/answer-error.ts';
+import {
+  changedHandle,
+  encodeAck,
+  encodeChange,
+  encodeDeadLetter,
+} from './remote-broker-receipts.ts';
 
 const timeoutMs = 6_000;
 /** On top of the polling time: the broker answers at its end, the network takes its share. */
@@ -74,7 +79,8 @@ export class RemoteBroker implements BrokerApi {
     reply: Reply<RemotingAnswer, RmqError>,
   ): void {
     this.#client.request(this.address, code, extFields, body, waitMs, (answer) => {
-      if (answer instanceof RmqError && isConnectionError(answer)) this.#unreachable(this.brokerName);
+      if (answer instanceof RmqError && isConnectionError(answer))
+        this.#unreachable(this.brokerName);
       reply(answer);
     });
   }

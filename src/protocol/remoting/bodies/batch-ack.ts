@@ -2,8 +2,9 @@
  * Body of BATCH_ACK_MESSAGE (200151): queue by queue a bit set, bit i = offset `so` + i, in base64 of
  * little-endian bytes; facts/remoting.md §6.3.
  */
-import { entriesOf, listOf, parseJsonObject } from './json.ts';
+
 import { RmqError } from '../../errors.ts';
+import { entriesOf, listOf, parseJsonObject } from './json.ts';
 
 /** Most offsets in one entry; a longer bit set is refused. */
 const offsetCountMax = 100_000;

@@ -31,7 +31,9 @@ export function decodeHeartbeat(body: Uint8Array): HeartbeatBody {
   const json = parseJsonObject(body);
   return {
     clientId: textOf(json['clientID']),
-    producerGroups: listOf(json, 'producerDataSet').map((item) => textOf(toObject(item)['groupName'])),
+    producerGroups: listOf(json, 'producerDataSet').map((item) =>
+      textOf(toObject(item)['groupName']),
+    ),
     consumers: listOf(json, 'consumerDataSet').map((item) => toConsumer(toObject(item))),
     isWithoutSubscriptions: json['withoutSub'] === true,
   };

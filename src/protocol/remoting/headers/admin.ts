@@ -1,4 +1,6 @@
 /** Headers about topics, groups and clients; facts/remoting.md §2.3. */
+
+import type { HeaderCodec } from './field.ts';
 import {
   booleanOr,
   headerCodec,
@@ -9,7 +11,6 @@ import {
   text,
   textOr,
 } from './field.ts';
-import type { HeaderCodec } from './field.ts';
 
 /** UPDATE_AND_CREATE_TOPIC (17). */
 export interface CreateTopicHeader {

@@ -103,7 +103,10 @@ function toInteger(wireName: string, value: string): number {
     const number = Number(value);
     if (Number.isSafeInteger(number)) return number;
   }
-  throw new RmqError('BAD_REQUEST', `header field ${wireName}: ${JSON.stringify(value.slice(0, 40))} is no whole number below 2^53`);
+  throw new RmqError(
+    'BAD_REQUEST',
+    `header field ${wireName}: ${JSON.stringify(value.slice(0, 40))} is no whole number below 2^53`,
+  );
 }
 
 function missing(wireName: string): never {

@@ -1,6 +1,7 @@
 /** Headers about offsets; facts/remoting.md §5.2. */
-import { booleanOr, headerCodec, integer, integerOr, optionalText, text, textOr } from './field.ts';
+
 import type { HeaderCodec } from './field.ts';
+import { booleanOr, headerCodec, integer, integerOr, optionalText, text, textOr } from './field.ts';
 
 /** QUERY_CONSUMER_OFFSET (14). */
 export interface QueryOffsetHeader {

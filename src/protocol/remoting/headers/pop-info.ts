@@ -48,7 +48,8 @@ export function parseExtraInfo(text: string): ExtraInfo | undefined {
   const words = text.split(' ');
   const [startOffset, popTime, invisibleTime, reviveQueueId, retry, brokerName, queueId, offset] =
     words;
-  if (startOffset === undefined || retry === undefined || brokerName === undefined) return undefined;
+  if (startOffset === undefined || retry === undefined || brokerName === undefined)
+    return undefined;
   const info: ExtraInfo = {
     startOffset,
     popTimeMs: wordNumber(popTime),

@@ -1,14 +1,7 @@
 /** Headers of the pop family; facts/remoting.md §6. JSON headers only: the codes need more than 16 bits. */
-import {
-  booleanOr,
-  headerCodec,
-  integer,
-  integerOr,
-  optionalText,
-  text,
-  textOr,
-} from './field.ts';
+
 import type { HeaderCodec } from './field.ts';
+import { booleanOr, headerCodec, integer, integerOr, optionalText, text, textOr } from './field.ts';
 
 /** `initMode`: where a group without an offset starts. */
 export const PopInitMode = { min: 0, max: 1 } as const;

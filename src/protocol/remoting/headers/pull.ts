@@ -1,6 +1,15 @@
 /** Headers of pull, view and query; facts/remoting.md §5.2 and §5.3. */
-import { headerCodec, integer, integerOr, optionalInteger, optionalText, text, textOr } from './field.ts';
+
 import type { HeaderCodec } from './field.ts';
+import {
+  headerCodec,
+  integer,
+  integerOr,
+  optionalInteger,
+  optionalText,
+  text,
+  textOr,
+} from './field.ts';
 
 /** Bits of `sysFlag` of a pull. */
 export const PullFlag = {

@@ -2,8 +2,17 @@
  * What brokers and proxies tell NameServers: facts/remoting.md §3.2 for brokers; the proxies' codes
  * (RMQ_REGISTER_PROXY …) are an extension of ours, which Apache's NameServer refuses with code 3.
  */
-import { booleanOr, headerCodec, integer, integerOr, optionalInteger, text, textOr } from './field.ts';
+
 import type { HeaderCodec } from './field.ts';
+import {
+  booleanOr,
+  headerCodec,
+  integer,
+  integerOr,
+  optionalInteger,
+  text,
+  textOr,
+} from './field.ts';
 
 /** REGISTER_BROKER (103). */
 export interface RegisterBrokerHeader {

@@ -1,4 +1,6 @@
 /** Headers of producers' requests: send, send back; facts/remoting.md §4. */
+
+import type { HeaderCodec } from './field.ts';
 import {
   booleanOr,
   headerCodec,
@@ -9,7 +11,6 @@ import {
   text,
   textOr,
 } from './field.ts';
-import type { HeaderCodec } from './field.ts';
 
 /** SEND_MESSAGE (10) with long names, SEND_MESSAGE_V2 (310) and SEND_BATCH_MESSAGE (320) with short. */
 export interface SendHeader {

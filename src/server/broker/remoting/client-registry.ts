@@ -4,7 +4,11 @@
  * others of its consumer group are told at once (NOTIFY_CONSUMER_IDS_CHANGED, 40).
  */
 import type { Clock, Timer } from '../../../platform/clock.ts';
-import type { ConsumerBody, HeartbeatBody, SubscriptionBody } from '../../../protocol/remoting/bodies/heartbeat.ts';
+import type {
+  ConsumerBody,
+  HeartbeatBody,
+  SubscriptionBody,
+} from '../../../protocol/remoting/bodies/heartbeat.ts';
 import { RequestCode } from '../../../protocol/remoting/codes.ts';
 import type { RemotingRequest, RemotingSession } from '../../remoting/handler.ts';
 
@@ -129,7 +133,10 @@ export class ClientRegistry {
 
   unregister(
     clientId: string,
-    groups: { readonly producerGroup: string | undefined; readonly consumerGroup: string | undefined },
+    groups: {
+      readonly producerGroup: string | undefined;
+      readonly consumerGroup: string | undefined;
+    },
   ): void {
     if (groups.producerGroup !== undefined) this.#dropProducer(groups.producerGroup, clientId);
     if (groups.consumerGroup !== undefined) this.#dropConsumer(groups.consumerGroup, clientId);

@@ -1,7 +1,12 @@
 /** Clients: 34, 35, 38, 41, 42, 46, 203, 204; facts/remoting.md §5.1, §5.4, §8.1. */
 import { formatHostPort } from '../../../platform/host-port.ts';
 import { decodeHeartbeat } from '../../../protocol/remoting/bodies/heartbeat.ts';
-import { entriesOf, jsonBody, listOf, parseJsonObject } from '../../../protocol/remoting/bodies/json.ts';
+import {
+  entriesOf,
+  jsonBody,
+  listOf,
+  parseJsonObject,
+} from '../../../protocol/remoting/bodies/json.ts';
 import { RequestCode, ResponseCode } from '../../../protocol/remoting/codes.ts';
 import {
   consumerGroupHeader,
@@ -10,8 +15,8 @@ import {
 } from '../../../protocol/remoting/headers/admin.ts';
 import type { AnswerParts, RemotingRequest } from '../../remoting/handler.ts';
 import type { RegisteredClient } from './client-registry.ts';
-import { answering } from './context.ts';
 import type { Handlers, RemotingContext } from './context.ts';
+import { answering } from './context.ts';
 import { ensureRetryTopic } from './groups.ts';
 import type { QueueName } from './queue-locks.ts';
 

@@ -1,7 +1,10 @@
 /** Consumer groups: 200, 201, 207, 208, 225, 352; facts/remoting.md §8.1. */
 import { RmqError } from '../../../protocol/errors.ts';
 import { retryTopicOf } from '../../../protocol/message/names.ts';
-import { groupConfigFromJson, groupConfigToJson } from '../../../protocol/remoting/bodies/group-config.ts';
+import {
+  groupConfigFromJson,
+  groupConfigToJson,
+} from '../../../protocol/remoting/bodies/group-config.ts';
 import { jsonBody, listOf, parseJsonObject } from '../../../protocol/remoting/bodies/json.ts';
 import { objectKeyMap } from '../../../protocol/remoting/bodies/object-keys.ts';
 import { RequestCode } from '../../../protocol/remoting/codes.ts';
@@ -12,8 +15,8 @@ import {
   groupPageHeader,
 } from '../../../protocol/remoting/headers/admin.ts';
 import type { AnswerParts, RemotingRequest } from '../../remoting/handler.ts';
-import { answering, requireTopic } from './context.ts';
 import type { Handlers, RemotingContext } from './context.ts';
+import { answering, requireTopic } from './context.ts';
 
 export function groupHandlers(context: RemotingContext): Handlers {
   return [
@@ -86,7 +89,9 @@ async function stats(context: RemotingContext, request: RemotingRequest): Promis
   const consumed = [...new Set([...offsets.map((entry) => entry.topic), ...subscribed])];
   const table: [object, unknown][] = [];
   for (const name of named.length > 0 ? named : consumed) {
-    for (const { queueId, minOffset, maxOffset, lastStoreTimestampMs } of await broker.topicQueues(name)) {
+    for (const { queueId, minOffset, maxOffset, lastStoreTimestampMs } of await broker.topicQueues(
+      name,
+    )) {
       const committed = await broker.getOffset(group, name, queueId);
       table.push([
         { brokerName: broker.brokerName, queueId, topic: name },

@@ -1,10 +1,11 @@
 /** What the broker is: 26 configuration, 28 runtime information; facts/broker.md §22. */
+
+import { jsonBody } from '../../../protocol/remoting/bodies/json.ts';
 import { RequestCode } from '../../../protocol/remoting/codes.ts';
 import { protocolVersion } from '../../../protocol/remoting/command.ts';
-import { jsonBody } from '../../../protocol/remoting/bodies/json.ts';
 import type { AnswerParts } from '../../remoting/handler.ts';
-import { answering } from './context.ts';
 import type { Handlers, RemotingContext } from './context.ts';
+import { answering } from './context.ts';
 
 export function infoHandlers(context: RemotingContext): Handlers {
   return [

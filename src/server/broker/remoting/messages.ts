@@ -1,17 +1,25 @@
 /** Single messages: 12 query, 33 view, 36 send back; facts/remoting.md §4.5, §5.2. */
 import { RmqError } from '../../../protocol/errors.ts';
-import type { MessageDraft, PhysicalOffset, StoredMessage } from '../../../protocol/message/message.ts';
+import type {
+  MessageDraft,
+  PhysicalOffset,
+  StoredMessage,
+} from '../../../protocol/message/message.ts';
 import { deadLetterTopicOf, retryTopicOf } from '../../../protocol/message/names.ts';
 import { findProperty, withProperties } from '../../../protocol/message/properties.ts';
 import { PropertyName } from '../../../protocol/message/property-names.ts';
 import { encodeStoredMessage } from '../../../protocol/message/record.ts';
 import { RequestCode, ResponseCode } from '../../../protocol/remoting/codes.ts';
-import { queryMessageAnswer, queryMessageHeader, viewMessageHeader } from '../../../protocol/remoting/headers/pull.ts';
-import { sendBackHeader } from '../../../protocol/remoting/headers/send.ts';
+import {
+  queryMessageAnswer,
+  queryMessageHeader,
+  viewMessageHeader,
+} from '../../../protocol/remoting/headers/pull.ts';
 import type { SendBackHeader } from '../../../protocol/remoting/headers/send.ts';
+import { sendBackHeader } from '../../../protocol/remoting/headers/send.ts';
 import type { AnswerParts, RemotingRequest } from '../../remoting/handler.ts';
-import { answering } from './context.ts';
 import type { Handlers, RemotingContext } from './context.ts';
+import { answering } from './context.ts';
 import { ensureTopic } from './groups.ts';
 
 const queryCountMax = 64;
@@ -137,9 +145,12 @@ function toRetry(
 
 function append(context: RemotingContext, draft: MessageDraft, group: string): Promise<void> {
   return new Promise((resolve, reject) => {
-    context.broker.send({ drafts: [draft], producerGroup: group, createFrom: undefined }, (result) => {
-      if (result instanceof RmqError) reject(result);
-      else resolve();
-    });
+    context.broker.send(
+      { drafts: [draft], producerGroup: group, createFrom: undefined },
+      (result) => {
+        if (result instanceof RmqError) reject(result);
+        else resolve();
+      },
+    );
   });
 }

@@ -13,8 +13,8 @@ import {
 } from '../../../protocol/remoting/headers/offsets.ts';
 import type { AnswerParts, RemotingRequest } from '../../remoting/handler.ts';
 import type { StoredQueue } from '../../store/message-store.ts';
-import { answering, requireTopic } from './context.ts';
 import type { Handlers, RemotingContext } from './context.ts';
+import { answering, requireTopic } from './context.ts';
 
 export function offsetHandlers(context: RemotingContext): Handlers {
   return [
@@ -76,7 +76,11 @@ async function search(context: RemotingContext, request: RemotingRequest): Promi
   const { minOffset } = await queueOf(context, request);
   const isUpper = boundary.toUpperCase() === 'UPPER';
   // The last at or before t is the one in front of the first at or after t + 1.
-  const found = await context.broker.offsetByTime(topic, queueId, isUpper ? timestampMs + 1 : timestampMs);
+  const found = await context.broker.offsetByTime(
+    topic,
+    queueId,
+    isUpper ? timestampMs + 1 : timestampMs,
+  );
   return offset(isUpper ? Math.max(minOffset, found - 1) : found);
 }
 

@@ -9,17 +9,17 @@ import { PropertyName } from '../../../protocol/message/property-names.ts';
 import { encodeStoredMessage } from '../../../protocol/message/record.ts';
 import { parseBatchAcks } from '../../../protocol/remoting/bodies/batch-ack.ts';
 import { RequestCode, ResponseCode } from '../../../protocol/remoting/codes.ts';
+import type { PopHeader } from '../../../protocol/remoting/headers/pop.ts';
 import {
   ackHeader,
   changeInvisibleTimeAnswer,
   changeInvisibleTimeHeader,
   orderedReviveQueueId,
+  PopInitMode,
   popAnswer,
   popCountMax,
-  PopInitMode,
   popHeader,
 } from '../../../protocol/remoting/headers/pop.ts';
-import type { PopHeader } from '../../../protocol/remoting/headers/pop.ts';
 import {
   formatExtraInfo,
   formatPopInfo,
@@ -54,7 +54,10 @@ function pop(context: RemotingContext, request: RemotingRequest, answer: Answer)
   const header = popHeader.decode(request.extFields);
   if (header.maxCount > popCountMax) {
     answer(
-      new RmqError('ILLEGAL_OFFSET', `the request maxMsgNum ${header.maxCount} is over ${popCountMax}`),
+      new RmqError(
+        'ILLEGAL_OFFSET',
+        `the request maxMsgNum ${header.maxCount} is over ${popCountMax}`,
+      ),
     );
     return;
   }

@@ -3,8 +3,8 @@ import { RmqError } from '../../../protocol/errors.ts';
 import type { QueueOffset } from '../../../protocol/message/message.ts';
 import { encodeStoredMessage } from '../../../protocol/message/record.ts';
 import { RequestCode, ResponseCode } from '../../../protocol/remoting/codes.ts';
-import { pullAnswer, PullFlag, pullHeader } from '../../../protocol/remoting/headers/pull.ts';
 import type { PullHeader } from '../../../protocol/remoting/headers/pull.ts';
+import { PullFlag, pullAnswer, pullHeader } from '../../../protocol/remoting/headers/pull.ts';
 import type { Answer, AnswerParts, RemotingRequest } from '../../remoting/handler.ts';
 import type { Filter, PullResult } from '../api.ts';
 import type { Handlers, RemotingContext } from './context.ts';
@@ -66,7 +66,9 @@ function pull(
   if ((header.sysFlag & PullFlag.commitOffset) !== 0) {
     void context.broker
       .putOffset(group, topic, queueId, header.commitOffset as QueueOffset) // what it is
-      .catch((error: unknown) => context.logger.warn('pull could not commit', { group, topic, why: String(error) }));
+      .catch((error: unknown) =>
+        context.logger.warn('pull could not commit', { group, topic, why: String(error) }),
+      );
   }
   let isAnswered = false;
   const cancel = context.broker.pull(
@@ -117,7 +119,11 @@ function toAnswer(header: PullHeader, result: PullResult): AnswerParts {
   });
   const code = codeOf(header, result.status);
   if (code !== ResponseCode.SUCCESS) return { code, remark: result.status, extFields };
-  return { remark: 'FOUND', extFields, body: result.messages.map((item) => encodeStoredMessage(item)) };
+  return {
+    remark: 'FOUND',
+    extFields,
+    body: result.messages.map((item) => encodeStoredMessage(item)),
+  };
 }
 
 function codeOf(header: PullHeader, status: PullResult['status']): number {
@@ -127,7 +133,9 @@ function codeOf(header: PullHeader, status: PullResult['status']): number {
     case 'NO_MATCHED_MESSAGE':
       return ResponseCode.PULL_RETRY_IMMEDIATELY;
     case 'NO_MESSAGE_IN_QUEUE':
-      return header.queueOffset === 0 ? ResponseCode.PULL_NOT_FOUND : ResponseCode.PULL_OFFSET_MOVED;
+      return header.queueOffset === 0
+        ? ResponseCode.PULL_NOT_FOUND
+        : ResponseCode.PULL_OFFSET_MOVED;
     case 'OFFSET_OVERFLOW_ONE':
       return ResponseCode.PULL_NOT_FOUND;
     case 'OFFSET_OVERFLOW_BADLY':

@@ -3,14 +3,18 @@
  * once when topics change, and as soon as a lost connection can be made again, so that a NameServer that
  * was restarted knows everything within one interval. Unregisters on stop. facts/remoting.md §3.2.
  */
+
+import type { RemotingClient } from '../../../client/remoting-client.ts';
 import type { Clock, Timer } from '../../../platform/clock.ts';
 import { asRmqError } from '../../../protocol/errors.ts';
 import { jsonBody } from '../../../protocol/remoting/bodies/json.ts';
-import { topicConfigToJson } from '../../../protocol/remoting/bodies/topic-config.ts';
 import type { TopicConfigBody } from '../../../protocol/remoting/bodies/topic-config.ts';
+import { topicConfigToJson } from '../../../protocol/remoting/bodies/topic-config.ts';
 import { RequestCode, ResponseCode } from '../../../protocol/remoting/codes.ts';
-import { registerBrokerHeader, unregisterBrokerHeader } from '../../../protocol/remoting/headers/registration.ts';
-import type { RemotingClient } from '../../../client/remoting-client.ts';
+import {
+  registerBrokerHeader,
+  unregisterBrokerHeader,
+} from '../../../protocol/remoting/headers/registration.ts';
 import type { Logger } from '../../shared/logger.ts';
 import type { HostedBroker } from './context.ts';
 
@@ -137,7 +141,10 @@ export class BrokerRegistration {
     const table = topics.map((config) => {
       // A broker that may not be written says so in the permissions of its topics.
       const denied = readWrite & ~broker.permission;
-      return [config.topic, topicConfigToJson({ ...config, permission: config.permission & ~denied })];
+      return [
+        config.topic,
+        topicConfigToJson({ ...config, permission: config.permission & ~denied }),
+      ];
     });
     return jsonBody({
       filterServerList: [],
@@ -167,7 +174,9 @@ export class BrokerRegistration {
       isComplete,
     });
     try {
-      const answer = await client.invoke(namesrv, RequestCode.REGISTER_BROKER, fields, body, { timeoutMs });
+      const answer = await client.invoke(namesrv, RequestCode.REGISTER_BROKER, fields, body, {
+        timeoutMs,
+      });
       if (answer.code !== ResponseCode.SUCCESS) {
         this.#failed(namesrv, answer.remark ?? `code ${answer.code}`);
       } else if (this.#failing.delete(namesrv)) {

@@ -10,11 +10,15 @@ import {
   topicConfigToJson,
 } from '../../../protocol/remoting/bodies/topic-config.ts';
 import { RequestCode } from '../../../protocol/remoting/codes.ts';
-import { createTopicHeader, topicHeader, topicPageHeader } from '../../../protocol/remoting/headers/admin.ts';
+import {
+  createTopicHeader,
+  topicHeader,
+  topicPageHeader,
+} from '../../../protocol/remoting/headers/admin.ts';
 import type { AnswerParts, RemotingRequest } from '../../remoting/handler.ts';
 import type { TopicConfig } from '../api.ts';
-import { answering, requireTopic } from './context.ts';
 import type { Handlers, RemotingContext } from './context.ts';
+import { answering, requireTopic } from './context.ts';
 
 /** facts/broker.md §1.4. */
 const attributeNames: ReadonlySet<string> = new Set([
