@@ -40,6 +40,7 @@ export interface Files {
   /** Names in the folder, sorted; ENOENT when there is none. */
   list(folder: string): Promise<string[]>;
   stat(path: string): Promise<FileStat>;
+  /** Makes the folder and those above it that are missing; they survive a power cut. */
   makeFolder(path: string): Promise<void>;
   remove(path: string): Promise<void>;
   removeFolder(path: string): Promise<void>;

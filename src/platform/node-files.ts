@@ -16,7 +16,7 @@ import {
   unlink,
   writeFile,
 } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import { RmqError } from '../protocol/errors.ts';
 import type { FileStat, Files, FolderLock, OpenFile } from './files.ts';
 
@@ -122,7 +122,14 @@ export class NodeFiles implements Files {
   }
 
   async makeFolder(path: string): Promise<void> {
-    await mkdir(path, { recursive: true });
+    const first = await mkdir(path, { recursive: true });
+    // Names of new folders survive a power cut only when their own folder has been synced. The last
+    // one is synced always: a process may have died between the two steps.
+    const top = dirname(resolve(first ?? path));
+    for (let folder = dirname(resolve(path)); ; folder = dirname(folder)) {
+      await syncPath(folder);
+      if (folder === top || folder === dirname(folder)) return;
+    }
   }
 
   remove(path: string): Promise<void> {

@@ -151,6 +151,7 @@ export class SimFiles implements Files {
         const folder = parts.slice(0, count).join('/');
         if (disk.lookup(folder) !== undefined) continue;
         disk.setNames(parentOf(folder), [[folder, new Inode(true)]]);
+        disk.syncFolder(parentOf(folder));
       }
     });
   }

@@ -111,6 +111,9 @@ export class LogStore implements MessageStore {
       if (this.#redispatch(record)) count++;
       this.#index.dispatched(record);
     });
+    // What the last process wrote and did not sync is only in the page cache. It becomes visible now, so
+    // it must survive a power cut first. Found by the simulator.
+    for (const segment of log.segments) if (segment.endOffset > from) await segment.datasync();
     log.begin(scan.endOffset);
     if (dispatchedBefore > scan.endOffset) await this.#reader.cutEntries(scan.endOffset);
     if (scan.endOffset !== this.#index.dispatchedOffset) this.#index.dispatchedTo(scan.endOffset);
