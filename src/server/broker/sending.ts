@@ -1,4 +1,5 @@
 /** Sending: the broker's checks in Apache's order (facts/broker.md §2), queue choice, properties. */
+import type { Clock } from '../../platform/clock.ts';
 import type { Random } from '../../platform/random.ts';
 import { RmqError } from '../../protocol/errors.ts';
 import type { MessageDraft, RecordHost } from '../../protocol/message/message.ts';
@@ -20,6 +21,7 @@ export class Sending {
   readonly #store: MessageStore;
   readonly #topics: TopicTable;
   readonly #random: Random;
+  readonly #clock: Clock;
   readonly #logger: Logger;
   readonly #storeHost: RecordHost;
   readonly #clusterName: string;
@@ -29,6 +31,7 @@ export class Sending {
     this.#store = options.store;
     this.#topics = options.topics;
     this.#random = options.random;
+    this.#clock = options.clock;
     this.#logger = options.logger;
     this.#storeHost = options.storeHost;
     this.#clusterName = options.settings.clusterName;
@@ -56,7 +59,7 @@ export class Sending {
       if (draft.body.length === 0) {
         return reply(new RmqError('MESSAGE_EMPTY', 'the message body is empty'));
       }
-      const unsupported = unsupportedKind(draft);
+      const unsupported = unsupportedKind(draft, this.#clock.nowMs());
       if (unsupported !== undefined) {
         return reply(
           new RmqError('NOT_SUPPORTED', `${unsupported} messages are not supported yet`),
@@ -160,10 +163,13 @@ export class Sending {
  * Delivering these like any other message would be wrong: too early, or although rolled back. So they are
  * refused until the broker can park them.
  */
-function unsupportedKind(draft: MessageDraft): string | undefined {
+function unsupportedKind(draft: MessageDraft, nowMs: number): string | undefined {
   const { properties } = draft;
   if (findProperty(properties, 'TRAN_MSG') === 'true') return 'transactional';
-  for (const name of ['TIMER_DELIVER_MS', 'TIMER_DELAY_SEC', 'TIMER_DELAY_MS']) {
+  // A delivery time that has passed means now, which needs no timer.
+  const deliverMs = findProperty(properties, 'TIMER_DELIVER_MS');
+  if (deliverMs !== undefined && !(Number(deliverMs) <= nowMs)) return 'delayed';
+  for (const name of ['TIMER_DELAY_SEC', 'TIMER_DELAY_MS']) {
     if (findProperty(properties, name) !== undefined) return 'delayed';
   }
   return Number(findProperty(properties, 'DELAY') ?? '0') > 0 ? 'delayed' : undefined;

@@ -58,12 +58,18 @@ describe('send', () => {
     ['missing', {}, 'TOPIC_NOT_FOUND'],
     ['T', { queueId: 9 }, 'ILLEGAL_QUEUE'],
     ['T', { properties: { TRAN_MSG: 'true' } }, 'NOT_SUPPORTED'],
-    ['T', { properties: { TIMER_DELIVER_MS: '99' } }, 'NOT_SUPPORTED'],
+    ['T', { properties: { TIMER_DELIVER_MS: '4102444800000' } }, 'NOT_SUPPORTED'],
     ['T', { properties: { DELAY: '3' } }, 'NOT_SUPPORTED'],
     ['T', { properties: { BIG: 'x'.repeat(33_000) } }, 'PROPERTIES_TOO_LARGE'],
   ])('refuses %s %o', async (topic, options, code) => {
     await t.topic('T');
     await expect(t.send(topic, ['a'], options)).rejects.toMatchObject({ code });
+  });
+
+  test('takes a delivery time that has passed as now', async () => {
+    await t.topic('T');
+    const sent = await t.send('T', ['a'], { properties: { TIMER_DELIVER_MS: '99' } });
+    expect(sent).toHaveLength(1);
   });
 
   test('refuses empty bodies and whole batches for one bad message', async () => {
