@@ -10,6 +10,7 @@ const { values } = parseArgs({
     seeds: { type: 'string', default: '1000' },
     from: { type: 'string', default: '1' },
     seed: { type: 'string' },
+    'drop-failed-syncs': { type: 'boolean', default: false },
     verbose: { type: 'boolean', default: false },
   },
 });
@@ -24,7 +25,10 @@ let deaths = 0;
 let simulatedMs = 0;
 
 for (let seed = from; seed < from + count; seed += 1) {
-  const run = new StoreRun(seed, values.verbose ? { print: out } : {});
+  const run = new StoreRun(seed, {
+    ...(values.verbose ? { print: out } : {}),
+    dropFailedSyncs: values['drop-failed-syncs'],
+  });
   try {
     const outcome = await run.run();
     acked += outcome.acked;

@@ -75,7 +75,7 @@ export class StoreRun {
   /** Acknowledged before this time: not to be lost. Moves with power cuts in asynchronous mode. */
   #keptUntilUs = Infinity;
 
-  constructor(seed: number, options: { print?: (line: string) => void; planted?: Planted } = {}) {
+  constructor(seed: number, options: { print?: (line: string) => void; planted?: Planted; dropFailedSyncs?: boolean } = {}) {
     this.trace = new Trace(options.print);
     this.#random = new SimRandom(seed);
     this.#planted = options.planted ?? {};
@@ -86,6 +86,7 @@ export class StoreRun {
       random: this.#random.fork('machine'),
       trace: this.trace,
     });
+    this.#machine.hardware.disk.isFailedSyncDropped = options.dropFailedSyncs ?? false;
   }
 
   async run(): Promise<RunOutcome> {
@@ -195,7 +196,7 @@ export class StoreRun {
     if (this.#random.chance(0.5)) {
       ports.incarnation.dieAtCall = ports.incarnation.callCount + this.#random.between(1, 400);
     }
-    if (this.#config.hasDiskFull) this.#planDiskFull(forMs);
+    if (this.#config.hasDiskFull) this.#planDiskFull(ports, forMs);
     const producers: Promise<void>[] = [];
     for (let index = 0; index < this.#config.producerCount; index += 1) {
       producers.push(this.#produce(store, ports, endUs));
@@ -205,11 +206,12 @@ export class StoreRun {
     await this.#sleep(this.#random.below(restUs + 1));
   }
 
-  #planDiskFull(forMs: number): void {
+  #planDiskFull(ports: SimPorts, forMs: number): void {
     const { disk } = this.#machine.hardware;
     const fullAtUs = this.#random.below(forMs * 500);
     const left = this.#random.pick([0, 5_000, 100_000, minFreeBytes - 1]);
     this.#scheduler.plan(fullAtUs, () => {
+      if (!ports.incarnation.isAlive) return;
       disk.ballastBytes = Math.max(0, disk.freeBytes() - left);
     });
     this.#scheduler.plan(fullAtUs + this.#random.below(forMs * 500), () => {

@@ -135,7 +135,9 @@ export class LogStore implements MessageStore {
    */
   async #startOfScan(dispatched: number): Promise<number> {
     const lastEnd = await this.#reader.recordEnd(this.#index.lastRecordOffset);
-    if (lastEnd === dispatched) return dispatched;
+    // Asynchronous flush: the last record may be whole where an earlier one is not, since nothing behind the
+    // last sync has an order on the disk. Earlier segments were synced before this one began.
+    if (lastEnd === dispatched && this.#options.flush === 'sync') return dispatched;
     const segment = this.#log.segments.find((one) => dispatched <= one.endOffset);
     return segment?.baseOffset ?? dispatched;
   }
