@@ -61,9 +61,10 @@ it('a stream with a deadline of centuries stays open, one of an instant does not
         'grpc-timeout': timeout,
       });
       call.on('response', (headers) => {
-        if (headers['grpc-status'] !== undefined) resolve(`status ${headers['grpc-status']}`);
+        if (headers['grpc-status'] !== undefined)
+          resolve(`status ${String(headers['grpc-status'])}`);
       });
-      call.on('trailers', (trailers) => resolve(`status ${trailers['grpc-status']}`));
+      call.on('trailers', (trailers) => resolve(`status ${String(trailers['grpc-status'])}`));
       call.on('data', (bytes: Buffer) => resolve(bytes.subarray(5).toString()));
       setTimeout(() => call.write(Buffer.from('\0\0\0\0\u0005hello', 'latin1')), 50);
     });
