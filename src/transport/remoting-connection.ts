@@ -113,7 +113,11 @@ export class RemotingConnection {
     this.lastReceivedMs = this.#clock.monotonicMs();
     this.#decoder.push(chunk);
     try {
-      for (let command = this.#decoder.next(); command !== undefined; command = this.#decoder.next()) {
+      for (
+        let command = this.#decoder.next();
+        command !== undefined;
+        command = this.#decoder.next()
+      ) {
         if ((command.flag & CommandFlag.response) === 0) this.#events.onRequest(command);
         else this.#answered(command);
         if (this.#isClosed) return;
@@ -269,7 +273,9 @@ export class RemotingConnection {
 
   #lost(cause?: Error): RmqError {
     const why = cause === undefined ? '' : `: ${cause.message}`;
-    return new RmqError('CONNECTION_LOST', `the connection to ${this.#name} closed${why}`, { cause });
+    return new RmqError('CONNECTION_LOST', `the connection to ${this.#name} closed${why}`, {
+      cause,
+    });
   }
 
   get #name(): string {

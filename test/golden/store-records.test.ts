@@ -2,21 +2,22 @@
  * Records that Apache RocketMQ 5.4.0 wrote (`shared/golden/store`) decode to what its broker served
  * and encode back to the same bytes. Skipped where the recordings are not at hand.
  */
-import { createHash } from 'node:crypto';
+
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { encodeOffsetMessageId } from '../../src/protocol/message/message-id.ts';
-import { PropertyName } from '../../src/protocol/message/property-names.ts';
 import { decodeProperties } from '../../src/protocol/message/properties.ts';
+import { PropertyName } from '../../src/protocol/message/property-names.ts';
 import {
+  encodeBlank,
+  encodeStoredMessage,
   RecordCheck,
   RecordLayout,
   StoredRecord,
-  encodeBlank,
-  encodeStoredMessage,
 } from '../../src/protocol/message/record.ts';
 
 const goldenFolder = new URL('../../../shared/golden/store', import.meta.url).pathname;

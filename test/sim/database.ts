@@ -7,7 +7,7 @@
 import { MemoryLevel } from 'memory-level';
 import { systemError } from './faults.ts';
 import type { Hardware } from './files.ts';
-import { never, type Incarnation } from './incarnation.ts';
+import { type Incarnation, never } from './incarnation.ts';
 import type { SimRandom } from './random.ts';
 
 interface Change {

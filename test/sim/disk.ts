@@ -211,12 +211,7 @@ function apply(content: Content, change: PendingChange): void {
 }
 
 /** Each sector of a write is kept with probability `keep`; a truncation is kept or not. */
-function applyTorn(
-  content: Content,
-  change: PendingChange,
-  random: SimRandom,
-  keep: number,
-): void {
+function applyTorn(content: Content, change: PendingChange, random: SimRandom, keep: number): void {
   if (change.kind === 'truncate') {
     if (random.chance(keep)) content.truncate(change.sizeBytes);
     return;
@@ -239,6 +234,7 @@ function cutContent(inode: Inode, random: SimRandom): void {
     if (way === 'all' || (way === 'prefix' && index < kept)) apply(inode.durable, change);
     else if (way === 'prefix' && index === kept) applyTorn(inode.durable, change, random, 0.5);
     else if (way === 'subset' && random.chance(0.5)) apply(inode.durable, change);
-    else if (way === 'torn') applyTorn(inode.durable, change, random, random.pick([0, 0.5, 0.9, 1]));
+    else if (way === 'torn')
+      applyTorn(inode.durable, change, random, random.pick([0, 0.5, 0.9, 1]));
   }
 }

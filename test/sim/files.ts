@@ -3,13 +3,14 @@
  * complete in the order that the seed says; what is under way when the process dies happens wholly,
  * in part, or not at all.
  */
-import { RmqError } from '../../src/protocol/errors.ts';
+
 import type { FileStat, Files, FolderLock, OpenFile } from '../../src/platform/files.ts';
-import { pageBytes } from './content.ts';
+import { RmqError } from '../../src/protocol/errors.ts';
 import { epochMs } from './clock.ts';
+import { pageBytes } from './content.ts';
 import { Inode, parentOf, type SimDisk } from './disk.ts';
-import { systemError, type DiskFaults } from './faults.ts';
-import { never, type Incarnation } from './incarnation.ts';
+import { type DiskFaults, systemError } from './faults.ts';
+import { type Incarnation, never } from './incarnation.ts';
 import type { SimRandom } from './random.ts';
 import type { Scheduler } from './scheduler.ts';
 import type { Trace } from './trace.ts';

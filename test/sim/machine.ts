@@ -11,8 +11,8 @@ import type { Database } from '../../src/server/store/index/database.ts';
 import { SimClock } from './clock.ts';
 import { DatabaseDisk, SimDatabase } from './database.ts';
 import { SimDisk } from './disk.ts';
-import { noFaults, type DiskFaults } from './faults.ts';
-import { SimFiles, type Hardware } from './files.ts';
+import { type DiskFaults, noFaults } from './faults.ts';
+import { type Hardware, SimFiles } from './files.ts';
 import { Incarnation } from './incarnation.ts';
 import type { SimRandom } from './random.ts';
 import type { Scheduler } from './scheduler.ts';
@@ -62,8 +62,7 @@ export class Machine {
       files: new SimFiles(hardware, incarnation),
       random: hardware.random.fork(`process ${this.#bootCount}`),
       logger: traceLogger(hardware, incarnation, ''),
-      openDatabase: () => 
-        new SimDatabase(database, hardware, incarnation) as unknown as Database, // as level's is
+      openDatabase: () => new SimDatabase(database, hardware, incarnation) as unknown as Database, // as level's is
     };
   }
 

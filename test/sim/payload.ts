@@ -2,8 +2,9 @@
  * The messages of a run. A body tells its number and is computed from it, so that whoever reads it
  * back can say which message it is and whether a single bit is wrong.
  */
-import { assert } from '../../src/util/assert.ts';
+
 import type { MessageDraft } from '../../src/protocol/message/message.ts';
+import { assert } from '../../src/util/assert.ts';
 import { epochMs } from './clock.ts';
 import type { SimRandom } from './random.ts';
 

@@ -1,7 +1,11 @@
 /** The store's calls with callbacks, as promises, for checks. */
 import { RmqError } from '../../src/protocol/errors.ts';
 import type { QueueOffset, StoredMessage } from '../../src/protocol/message/message.ts';
-import type { MessageStore, QueueEntry, StoredQueue } from '../../src/server/store/message-store.ts';
+import type {
+  MessageStore,
+  QueueEntry,
+  StoredQueue,
+} from '../../src/server/store/message-store.ts';
 
 export function readEntries(
   store: MessageStore,

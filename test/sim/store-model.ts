@@ -104,7 +104,10 @@ export class StoreModel {
     const message = this.messages[number];
     check(message !== undefined, `${where}: message ${number} was never sent`);
     const of = `${where}: message ${number}`;
-    check(message.topic === queue.topic && message.queueId === queue.queueId, `${of} belongs elsewhere`);
+    check(
+      message.topic === queue.topic && message.queueId === queue.queueId,
+      `${of} belongs elsewhere`,
+    );
     check(stored.topic === queue.topic, `${of} has topic ${stored.topic}`);
     check(stored.queueId === queue.queueId, `${of} has queue ${stored.queueId}`);
     check(stored.queueOffset === queueOffset, `${of} says offset ${stored.queueOffset}`);
@@ -177,18 +180,30 @@ async function verifyQueue(
   let next = 0;
   while (next < queue.maxOffset) {
     const entries = await readEntries(store, queue, next, 64);
-    check(entries.length > 0, `${name}@${next}: no entry, though the queue ends at ${queue.maxOffset}`);
+    check(
+      entries.length > 0,
+      `${name}@${next}: no entry, though the queue ends at ${queue.maxOffset}`,
+    );
     const messages = await readMessages(store, entries);
     check(messages.length === entries.length, `${name}@${next}: ${messages.length} messages`);
     for (const [index, entry] of entries.entries()) {
       const stored = messages[index];
-      check(entry.queueOffset === next, `${name}: entry ${entry.queueOffset} in the place of ${next}`);
-      check(stored !== undefined, `${name}@${next}: the index points at ${entry.physicalOffset}, where nothing is`);
+      check(
+        entry.queueOffset === next,
+        `${name}: entry ${entry.queueOffset} in the place of ${next}`,
+      );
+      check(
+        stored !== undefined,
+        `${name}@${next}: the index points at ${entry.physicalOffset}, where nothing is`,
+      );
       const message = model.checkRead(stored, queue, next);
       check(!physical.has(entry.physicalOffset), `${name}@${next}: a record is indexed twice`);
       check(!seen.has(message.number), `message ${message.number} is there twice`);
       check(message.number > lastNumber, `${name}@${next}: ${message.number} behind ${lastNumber}`);
-      check(entry.storeSizeBytes === stored.storeSizeBytes, `${name}@${next}: wrong size in the index`);
+      check(
+        entry.storeSizeBytes === stored.storeSizeBytes,
+        `${name}@${next}: wrong size in the index`,
+      );
       physical.add(entry.physicalOffset);
       seen.add(message.number);
       if (message.state === 'unknown') {

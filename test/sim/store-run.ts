@@ -2,13 +2,14 @@
  * One run of the store from a seed: rounds of boot, check, load under faults and a death of some
  * kind; at the end all faults off, and everything must be there and work again.
  */
-import { RmqError } from '../../src/protocol/errors.ts';
+
 import type { Files } from '../../src/platform/files.ts';
+import { RmqError } from '../../src/protocol/errors.ts';
 import type { MessageDraft } from '../../src/protocol/message/message.ts';
 import { LogStore } from '../../src/server/store/log-store.ts';
 import type { MessageStore } from '../../src/server/store/message-store.ts';
 import type { LogStoreOptions } from '../../src/server/store/options.ts';
-import { drawFaults, noFaults, type DiskFaults } from './faults.ts';
+import { type DiskFaults, drawFaults, noFaults } from './faults.ts';
 import { Machine, type SimPorts } from './machine.ts';
 import { drawBodySize, makeDraft } from './payload.ts';
 import { SimRandom } from './random.ts';
@@ -75,7 +76,10 @@ export class StoreRun {
   /** Acknowledged before this time: not to be lost. Moves with power cuts in asynchronous mode. */
   #keptUntilUs = Infinity;
 
-  constructor(seed: number, options: { print?: (line: string) => void; planted?: Planted; dropFailedSyncs?: boolean } = {}) {
+  constructor(
+    seed: number,
+    options: { print?: (line: string) => void; planted?: Planted; dropFailedSyncs?: boolean } = {},
+  ) {
     this.trace = new Trace(options.print);
     this.#random = new SimRandom(seed);
     this.#planted = options.planted ?? {};
@@ -140,10 +144,12 @@ export class StoreRun {
       this.#machine.setFaults(this.#config.faults);
       if (this.#random.chance(0.5)) ports.incarnation.dieAtCall = this.#random.between(1, 40);
       const died = new Promise<void>((resolve) => ports.incarnation.onDeath(resolve));
-      const started = this.#open(ports).start().then(
-        () => undefined,
-        (error: unknown) => this.#mustBeIo(error),
-      );
+      const started = this.#open(ports)
+        .start()
+        .then(
+          () => undefined,
+          (error: unknown) => this.#mustBeIo(error),
+        );
       await Promise.race([started, died, this.#sleep(120_000_000)]);
       this.#die(ports);
     }
@@ -151,7 +157,8 @@ export class StoreRun {
 
   #mustBeIo(error: unknown): void {
     check(!String(error).includes('assertion'), `start failed: ${String(error)}`);
-    if (error instanceof RmqError) check(error.code !== 'STORE_CORRUPT', `start failed: ${error.message}`);
+    if (error instanceof RmqError)
+      check(error.code !== 'STORE_CORRUPT', `start failed: ${error.message}`);
   }
 
   async #bootAndVerify(): Promise<{ store: MessageStore; ports: SimPorts }> {
@@ -272,7 +279,10 @@ export class StoreRun {
   async #end(store: MessageStore, ports: SimPorts): Promise<void> {
     if (ports.incarnation.isAlive && this.#random.chance(0.2)) {
       // Stopped in order, unless the disk says otherwise or it takes too long.
-      await Promise.race([store.stop().catch((error: unknown) => this.#mustBeIo(error)), this.#sleep(300_000_000)]);
+      await Promise.race([
+        store.stop().catch((error: unknown) => this.#mustBeIo(error)),
+        this.#sleep(300_000_000),
+      ]);
     }
     this.#die(ports);
     if (this.#config.losesIndex && this.#random.chance(0.5)) {
@@ -309,7 +319,10 @@ export class StoreRun {
     }
     await this.#sleep(5_000_000);
     for (const message of this.#model.messages.slice(first)) {
-      check(message.state === 'acked', `message ${message.number} is ${message.state} with all faults off`);
+      check(
+        message.state === 'acked',
+        `message ${message.number} is ${message.state} with all faults off`,
+      );
     }
   }
 

@@ -72,10 +72,7 @@ export function findProperty(bytes: Uint8Array, name: string): string | undefine
 }
 
 /** `bytes` with several properties set; the untouched pairs keep their bytes and order. */
-export function withProperties(
-  bytes: Uint8Array,
-  properties: ReadonlyMap<string, string>,
-): Buffer {
+export function withProperties(bytes: Uint8Array, properties: ReadonlyMap<string, string>): Buffer {
   const kept = withoutProperties(bytes, properties.keys());
   const added = encodeProperties(properties);
   const isClosed = kept.length === 0 || kept[kept.length - 1] === pairEnd;

@@ -20,8 +20,14 @@
  * or properties. It is no property to anybody above: decoding takes it off, encoding puts it back.
  */
 import { crc32 } from 'node:zlib';
-import type { MessageDraft, PhysicalOffset, QueueOffset, RecordHost, StoredMessage } from './message.ts';
 import { getInt16, getInt32, getInt64, putInt16, putInt32, putInt64 } from './bytes.ts';
+import type {
+  MessageDraft,
+  PhysicalOffset,
+  QueueOffset,
+  RecordHost,
+  StoredMessage,
+} from './message.ts';
 import { propertiesSizeMax } from './properties.ts';
 import { SysFlag } from './sys-flag.ts';
 

@@ -48,7 +48,10 @@ export class FrameDecoder {
     const start = this.#joined();
     const length = start.readInt32BE(0);
     if (length > this.#maxBytes - 4) {
-      throw new RmqError('FRAME_TOO_LARGE', `a frame of ${length} bytes, at most ${this.#maxBytes - 4}`);
+      throw new RmqError(
+        'FRAME_TOO_LARGE',
+        `a frame of ${length} bytes, at most ${this.#maxBytes - 4}`,
+      );
     }
     if (length < 4) throw new RmqError('BAD_FRAME', `a frame of ${length} bytes`);
     const total = length + 4;
@@ -75,7 +78,8 @@ export class FrameDecoder {
 export function decodeFrame(frame: Buffer): RemotingCommand {
   const word = frame.readInt32BE(4);
   const headerEnd = prefixSizeBytes + (word & 0xffffff);
-  if (headerEnd > frame.length) throw new RmqError('BAD_FRAME', 'the header is longer than the frame');
+  if (headerEnd > frame.length)
+    throw new RmqError('BAD_FRAME', 'the header is longer than the frame');
   const head = decodeHeader(frame.subarray(prefixSizeBytes, headerEnd), word >>> 24);
   return { ...head, body: frame.subarray(headerEnd) };
 }

@@ -6,8 +6,20 @@ export type CommandHead = Omit<RemotingCommand, 'body'>;
 
 /** By code of the binary header. Unknown codes read as OTHER. */
 const languages: readonly string[] = [
-  'JAVA', 'CPP', 'DOTNET', 'PYTHON', 'DELPHI', 'ERLANG', 'RUBY',
-  'OTHER', 'HTTP', 'GO', 'PHP', 'OMS', 'RUST', 'NODE_JS',
+  'JAVA',
+  'CPP',
+  'DOTNET',
+  'PYTHON',
+  'DELPHI',
+  'ERLANG',
+  'RUBY',
+  'OTHER',
+  'HTTP',
+  'GO',
+  'PHP',
+  'OMS',
+  'RUST',
+  'NODE_JS',
 ];
 const languageCodes: ReadonlyMap<string, number> = new Map(
   languages.map((name, index) => [name, index]),
@@ -67,10 +79,12 @@ function textFields(value: unknown): ExtFields {
 }
 
 function decodeBinary(bytes: Buffer): CommandHead {
-  if (bytes.length < binaryHeaderSizeMin) throw new RmqError('BAD_FRAME', 'the header is too short');
+  if (bytes.length < binaryHeaderSizeMin)
+    throw new RmqError('BAD_FRAME', 'the header is too short');
   const remarkSize = bytes.readInt32BE(13);
   const extAt = 17 + remarkSize;
-  if (remarkSize < 0 || extAt + 4 > bytes.length) throw new RmqError('BAD_FRAME', 'bad remark length');
+  if (remarkSize < 0 || extAt + 4 > bytes.length)
+    throw new RmqError('BAD_FRAME', 'bad remark length');
   return {
     code: bytes.readInt16BE(0),
     language: languages[bytes.readUInt8(2)] ?? 'OTHER',
@@ -87,12 +101,14 @@ function binaryFields(bytes: Buffer, extAt: number): ExtFields {
   const fields = emptyFields();
   const size = bytes.readInt32BE(extAt);
   const end = extAt + 4 + size;
-  if (size < 0 || end > bytes.length) throw new RmqError('BAD_FRAME', 'bad length of the ext fields');
+  if (size < 0 || end > bytes.length)
+    throw new RmqError('BAD_FRAME', 'bad length of the ext fields');
   for (let at = extAt + 4; at < end; ) {
     if (at + 2 > end) throw new RmqError('BAD_FRAME', 'an ext field is cut short');
     const keySize = bytes.readInt16BE(at);
     const valueAt = at + 2 + keySize;
-    if (keySize < 0 || valueAt + 4 > end) throw new RmqError('BAD_FRAME', 'bad ext field name length');
+    if (keySize < 0 || valueAt + 4 > end)
+      throw new RmqError('BAD_FRAME', 'bad ext field name length');
     const valueSize = bytes.readInt32BE(valueAt);
     const next = valueAt + 4 + valueSize;
     if (valueSize < 0 || next > end) throw new RmqError('BAD_FRAME', 'bad ext field value length');

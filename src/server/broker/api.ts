@@ -5,13 +5,14 @@
  *
  * Errors are `RmqError` with the codes of `protocol/errors.ts`.
  */
+
+import type { RmqError } from '../../protocol/errors.ts';
 import type {
   MessageDraft,
   PhysicalOffset,
   QueueOffset,
   StoredMessage,
 } from '../../protocol/message/message.ts';
-import type { RmqError } from '../../protocol/errors.ts';
 import type { Reply } from '../../util/reply.ts';
 
 export type MessageType =

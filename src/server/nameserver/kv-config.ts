@@ -25,7 +25,8 @@ export class KvConfig {
     }
     for (const [namespace, table] of entriesOf(parseJsonObject(bytes)['configTable'])) {
       const values = new Map<string, string>();
-      for (const [key, value] of entriesOf(table)) if (typeof value === 'string') values.set(key, value);
+      for (const [key, value] of entriesOf(table))
+        if (typeof value === 'string') values.set(key, value);
       this.#namespaces.set(namespace, values);
     }
   }

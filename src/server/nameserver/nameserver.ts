@@ -46,15 +46,13 @@ export class NameServer {
   #handlers(): HandlerTable {
     const { table } = this;
     const parts = { table, clock: this.#clock, logger: this.#logger, kv: this.#kv, config: {} };
-    const watched = registrationHandlers(parts).map(
-      ([code, handler]): [number, RequestHandler] => [
-        code,
-        (request, answer) => {
-          this.#watch(request.session);
-          return handler(request, answer);
-        },
-      ],
-    );
+    const watched = registrationHandlers(parts).map(([code, handler]): [number, RequestHandler] => [
+      code,
+      (request, answer) => {
+        this.#watch(request.session);
+        return handler(request, answer);
+      },
+    ]);
     return new Map([...watched, ...queryHandlers(parts)]);
   }
 

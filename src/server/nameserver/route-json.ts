@@ -53,7 +53,11 @@ export function clusterInfoJson(table: RouteTable): string {
 }
 
 /** Body of GET_BROKER_MEMBER_GROUP. */
-export function memberGroupJson(broker: BrokerData | undefined, clusterName: string, brokerName: string): string {
+export function memberGroupJson(
+  broker: BrokerData | undefined,
+  clusterName: string,
+  brokerName: string,
+): string {
   const known = broker === undefined ? '{}' : addresses(broker, false);
   return `{"brokerMemberGroup":{"brokerAddrs":${known},"brokerName":${JSON.stringify(brokerName)},"cluster":${JSON.stringify(clusterName)}}}`;
 }

@@ -217,7 +217,8 @@ export class RouteTable {
     const queues = this.#topics.get(topic);
     if (queues === undefined) return;
     for (const brokerName of [...queues.keys()]) {
-      const isOther = clusterName !== undefined && this.#brokers.get(brokerName)?.cluster !== clusterName;
+      const isOther =
+        clusterName !== undefined && this.#brokers.get(brokerName)?.cluster !== clusterName;
       if (!isOther) queues.delete(brokerName);
     }
     if (queues.size === 0) this.#topics.delete(topic);
@@ -243,5 +244,7 @@ function liveKey(clusterName: string, address: string): string {
 }
 
 function isSameVersion(a: DataVersion, b: DataVersion): boolean {
-  return a.counter === b.counter && a.stateVersion === b.stateVersion && a.timestamp === b.timestamp;
+  return (
+    a.counter === b.counter && a.stateVersion === b.stateVersion && a.timestamp === b.timestamp
+  );
 }

@@ -7,10 +7,20 @@ import { formatHostPort } from '../../platform/host-port.ts';
 import type { Connection, HostPort, Listener, Network } from '../../platform/network.ts';
 import { asRmqError, RmqError } from '../../protocol/errors.ts';
 import { errorNameField } from '../../protocol/remoting/answer-error.ts';
-import { CommandFlag, type ExtFields, type RemotingCommand } from '../../protocol/remoting/command.ts';
+import {
+  CommandFlag,
+  type ExtFields,
+  type RemotingCommand,
+} from '../../protocol/remoting/command.ts';
 import { type RemotingAnswer, RemotingConnection } from '../../transport/remoting-connection.ts';
 import type { Logger } from '../shared/logger.ts';
-import type { Answer, AnswerParts, HandlerTable, RemotingRequest, RemotingSession } from './handler.ts';
+import type {
+  Answer,
+  AnswerParts,
+  HandlerTable,
+  RemotingRequest,
+  RemotingSession,
+} from './handler.ts';
 
 const notSupportedCode = 3;
 /** Silence after which a connection is closed; facts/remoting.md 1.7. */
@@ -167,7 +177,8 @@ export class RemotingListener {
     };
     try {
       const work = handler(request, answer);
-      if (work instanceof Promise) work.catch((error: unknown) => this.#failed(code, error, answer));
+      if (work instanceof Promise)
+        work.catch((error: unknown) => this.#failed(code, error, answer));
     } catch (error) {
       this.#failed(code, error, answer);
     }
@@ -191,7 +202,11 @@ function answerOnce(connection: RemotingConnection, opaque: number, isOneway: bo
     if (parts instanceof RmqError) {
       const hint = parts.hint === undefined ? '' : ` (${parts.hint})`;
       const extFields = { [errorNameField]: parts.code };
-      connection.answer(opaque, { code: parts.kind.remoting, remark: parts.message + hint, extFields });
+      connection.answer(opaque, {
+        code: parts.kind.remoting,
+        remark: parts.message + hint,
+        extFields,
+      });
       return;
     }
     const { code = 0, remark, extFields, body } = parts;

@@ -15,7 +15,7 @@ import type {
 import { findProperty, propertiesSizeMax } from '../../protocol/message/properties.ts';
 import { isQueued } from '../../protocol/message/sys-flag.ts';
 import type { Reply } from '../../util/reply.ts';
-import { type IndexedQueue, IndexedEntry } from './index/queue.ts';
+import { IndexedEntry, type IndexedQueue } from './index/queue.ts';
 import { QueueIndex } from './index/queue-index.ts';
 import { CommitLog } from './log/commit-log.ts';
 import { openSegments, scanLog } from './log/recovery.ts';

@@ -7,13 +7,14 @@
  * async: after the write). A message is visible to readers only once it has been answered. After a
  * failed write or sync nothing more is accepted until the store is opened again; reads go on.
  */
+
+import type { RmqError } from '../../protocol/errors.ts';
 import type {
   MessageDraft,
   PhysicalOffset,
   QueueOffset,
   StoredMessage,
 } from '../../protocol/message/message.ts';
-import type { RmqError } from '../../protocol/errors.ts';
 import type { Reply } from '../../util/reply.ts';
 
 /** Where one appended message went. */

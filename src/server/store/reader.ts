@@ -3,11 +3,7 @@
  * segments in blocks. A record whose checksum fails is never served.
  */
 import { RmqError } from '../../protocol/errors.ts';
-import type {
-  PhysicalOffset,
-  QueueOffset,
-  StoredMessage,
-} from '../../protocol/message/message.ts';
+import type { PhysicalOffset, QueueOffset, StoredMessage } from '../../protocol/message/message.ts';
 import { decodeRecord, RecordCheck, RecordLayout } from '../../protocol/message/record.ts';
 import type { Reply } from '../../util/reply.ts';
 import type { Logger } from '../shared/logger.ts';

@@ -20,12 +20,7 @@ export class Retention {
   #running: Promise<void> = Promise.resolve();
   #isStopped = false;
 
-  constructor(
-    options: LogStoreOptions,
-    tuning: StoreTuning,
-    log: CommitLog,
-    index: QueueIndex,
-  ) {
+  constructor(options: LogStoreOptions, tuning: StoreTuning, log: CommitLog, index: QueueIndex) {
     this.#options = options;
     this.#tuning = tuning;
     this.#log = log;

@@ -4,8 +4,8 @@
  */
 import { RmqError } from '../../../protocol/errors.ts';
 import { isSystemTopic, topicNameProblem } from '../../../protocol/message/names.ts';
-import type { Logger } from '../../shared/logger.ts';
 import { limits } from '../../shared/limits.ts';
+import type { Logger } from '../../shared/logger.ts';
 import type { MessageStore, StateBatch, StateSource } from '../../store/message-store.ts';
 import { Permission, type TopicConfig } from '../api.ts';
 
@@ -143,7 +143,10 @@ export function checkTopic(config: TopicConfig): void {
   const problem = topicNameProblem(config.topic);
   if (problem !== undefined) throw new RmqError('ILLEGAL_TOPIC', problem);
   if (isSystemTopic(config.topic)) {
-    throw new RmqError('ILLEGAL_TOPIC', `The topic[${config.topic}] is conflict with system topic.`);
+    throw new RmqError(
+      'ILLEGAL_TOPIC',
+      `The topic[${config.topic}] is conflict with system topic.`,
+    );
   }
   for (const count of [config.readQueueCount, config.writeQueueCount]) {
     if (!Number.isInteger(count) || count < 1 || count > limits.topicQueueCountMax) {

@@ -87,7 +87,10 @@ export function queryHandlers(parts: QueryParts): [number, RequestHandler][] {
     [
       RequestCode.UPDATE_NAMESRV_CONFIG,
       (_request, answer) =>
-        answer({ code: notAllowedCode, remark: 'no setting of this NameServer can change while it runs' }),
+        answer({
+          code: notAllowedCode,
+          remark: 'no setting of this NameServer can change while it runs',
+        }),
     ],
   ];
 }

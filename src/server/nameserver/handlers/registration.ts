@@ -120,7 +120,8 @@ function registerBroker(parts: RegistrationParts, request: Request): AnswerParts
 function masterOf(parts: RegistrationParts, header: RegisterBrokerHeader): Record<string, string> {
   if (header.brokerId === 0) return {};
   const masterAddr = parts.table.broker(header.brokerName)?.brokerAddrs.get(0);
-  const master = masterAddr === undefined ? undefined : parts.table.entry(header.clusterName, masterAddr);
+  const master =
+    masterAddr === undefined ? undefined : parts.table.entry(header.clusterName, masterAddr);
   return master === undefined ? {} : { haServerAddr: master.haAddress, masterAddr: master.address };
 }
 

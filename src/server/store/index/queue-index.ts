@@ -82,7 +82,9 @@ export class QueueIndex {
   async load(): Promise<boolean> {
     const dispatched = await this.#database.get(dispatchedKey);
     if (dispatched === undefined) return false;
-    [this.dispatchedOffset = 0, this.lastRecordOffset = -1] = text(dispatched).split(' ').map(Number);
+    [this.dispatchedOffset = 0, this.lastRecordOffset = -1] = text(dispatched)
+      .split(' ')
+      .map(Number);
     for await (const [key, value] of this.#database.iterator({ gte: 'q/', lt: 'q0' })) {
       const row = JSON.parse(text(value)) as QueueRow; // written by `#rowOf`
       const queue = new IndexedQueue(row.topic, row.queueId, Number.parseInt(key.slice(2), 16));

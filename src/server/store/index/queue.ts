@@ -18,7 +18,12 @@ export class IndexedEntry implements QueueEntry {
   readonly storeSizeBytes: number;
   readonly tagsCode: number;
 
-  constructor(queueOffset: number, physicalOffset: number, storeSizeBytes: number, tagsCode: number) {
+  constructor(
+    queueOffset: number,
+    physicalOffset: number,
+    storeSizeBytes: number,
+    tagsCode: number,
+  ) {
     this.queueOffset = queueOffset as QueueOffset; // what the store counts
     this.physicalOffset = physicalOffset as PhysicalOffset;
     this.storeSizeBytes = storeSizeBytes;

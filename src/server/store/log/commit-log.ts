@@ -196,10 +196,7 @@ export class CommitLog {
   }
 
   /** Makes room before any record's byte is written, so that a full disk costs nothing. */
-  async #allocateFor(
-    chunks: readonly Chunk[],
-    endOffset: number,
-  ): Promise<RmqError | undefined> {
+  async #allocateFor(chunks: readonly Chunk[], endOffset: number): Promise<RmqError | undefined> {
     try {
       for (const chunk of chunks) {
         if (chunk.beginOffset >= endOffset) break;
@@ -274,7 +271,9 @@ export class CommitLog {
       hint: 'messages acknowledged so far are kept; mend the disk and restart the broker',
       cause,
     });
-    this.#options.logger.error('commit log failed, no more messages are accepted', { reason: text });
+    this.#options.logger.error('commit log failed, no more messages are accepted', {
+      reason: text,
+    });
     return this.#failure;
   }
 

@@ -30,9 +30,7 @@ export async function openSegments(
     const stat = await files.stat(`${log.folder}/${names[index]}`);
     // An old segment ends where the next one begins; only the newest can still grow.
     const sizeBytes =
-      next === undefined
-        ? Math.max(segmentSizeBytes, stat.sizeBytes)
-        : Number(next) - baseOffset;
+      next === undefined ? Math.max(segmentSizeBytes, stat.sizeBytes) : Number(next) - baseOffset;
     const segment = log.makeSegment(baseOffset, sizeBytes);
     segment.lastStoreTimestampMs = stat.modifiedMs;
     await segment.open();
@@ -114,7 +112,11 @@ async function scanSegment(
     const isAtFileEnd = got < bytes.length || offset + (got - at) >= segment.endOffset;
     if (isAtFileEnd) {
       const isNothing = got === at;
-      return { offset, isClosed: false, problem: isNothing ? undefined : 'the file ends in a record' };
+      return {
+        offset,
+        isClosed: false,
+        problem: isNothing ? undefined : 'the file ends in a record',
+      };
     }
     wanted = Math.max(readSizeBytes, layout.size);
   }

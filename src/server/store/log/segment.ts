@@ -104,7 +104,10 @@ export class Segment {
   /** Writes at a physical offset. The range has been allocated. */
   write(bytes: Uint8Array, physicalOffset: number): Promise<void> {
     const position = physicalOffset - this.baseOffset;
-    assert(position >= 0 && position + bytes.length <= this.sizeBytes, 'a write stays in its segment');
+    assert(
+      position >= 0 && position + bytes.length <= this.sizeBytes,
+      'a write stays in its segment',
+    );
     assert(position + bytes.length <= this.#allocatedEnd, 'a write goes into allocated blocks');
     return this.#open().write(bytes, position);
   }
