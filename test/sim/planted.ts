@@ -21,12 +21,6 @@ export const ackBeforeWrite: Planted = {
     })),
 };
 
-/** The torn tail stays: what recovery cuts is not cut. */
-export const forgetTornTail: Planted = {
-  wrapFiles: (files) =>
-    wrapOpen(files, (file) => ({ ...methodsOf(file), truncate: () => Promise.resolve() })),
-};
-
 function methodsOf(file: OpenFile): OpenFile {
   return {
     read: (target, at, size, position) => file.read(target, at, size, position),
