@@ -96,11 +96,11 @@ export class StoreRun {
   async run(): Promise<RunOutcome> {
     this.trace.note(0, JSON.stringify(this.#config));
     let isOver = false;
-    let failure: unknown;
+    let failure: Error | undefined;
     void this.#story().then(
       () => (isOver = true),
       (error: unknown) => {
-        failure = error;
+        failure = error instanceof Error ? error : new Error(String(error));
         isOver = true;
       },
     );

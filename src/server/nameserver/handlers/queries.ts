@@ -53,6 +53,29 @@ export function queryHandlers(parts: QueryParts): [number, RequestHandler][] {
         answer(names(unitTopics(table, 2).filter((topic) => !units.has(topic))));
       },
     ],
+    ...changeHandlers(table),
+    ...kvHandlers(kv),
+    [
+      RequestCode.GET_NAMESRV_CONFIG,
+      (_request, answer) => {
+        const lines = Object.entries(parts.config).map(([key, value]) => `${key}=${value}\n`);
+        answer({ body: Buffer.from(lines.join('')) });
+      },
+    ],
+    [
+      RequestCode.UPDATE_NAMESRV_CONFIG,
+      (_request, answer) =>
+        answer({
+          code: notAllowedCode,
+          remark: 'no setting of this NameServer can change while it runs',
+        }),
+    ],
+  ];
+}
+
+/** Requests that change the route table by hand. */
+function changeHandlers(table: RouteTable): [number, RequestHandler][] {
+  return [
     [
       RequestCode.DELETE_TOPIC_IN_NAMESRV,
       (request, answer) => {
@@ -75,22 +98,6 @@ export function queryHandlers(parts: QueryParts): [number, RequestHandler][] {
         const count = table.setWritable(request.extFields['brokerName'] ?? '', true);
         answer({ extFields: { addTopicCount: String(count) } });
       },
-    ],
-    ...kvHandlers(kv),
-    [
-      RequestCode.GET_NAMESRV_CONFIG,
-      (_request, answer) => {
-        const lines = Object.entries(parts.config).map(([key, value]) => `${key}=${value}\n`);
-        answer({ body: Buffer.from(lines.join('')) });
-      },
-    ],
-    [
-      RequestCode.UPDATE_NAMESRV_CONFIG,
-      (_request, answer) =>
-        answer({
-          code: notAllowedCode,
-          remark: 'no setting of this NameServer can change while it runs',
-        }),
     ],
   ];
 }
