@@ -34,9 +34,12 @@ export async function startBrokerRole(options: BrokerRoleOptions): Promise<Broke
   // The port is known once it is open; no message is stored before.
   const storeHost = { ...toRecordHost({ host: settings.listenHost, port: settings.brokerPort }) };
   const store = await openStore(options, storeHost);
+  const { clock, random } = options.ports;
+  const logger = options.ports.logger.named('broker');
+  const broker = new Broker({ store, clock, random, logger, storeHost, settings });
   const recovery = await store.start();
   try {
-    return await serve(options, { store, storeHost, recovery });
+    return await serve(options, { store, storeHost, broker, recovery });
   } catch (error) {
     await store.stop();
     throw error;
@@ -48,13 +51,13 @@ async function serve(
   opened: {
     readonly store: LogStore;
     readonly storeHost: { address: Uint8Array; port: number };
+    readonly broker: Broker;
     readonly recovery: RecoveryReport;
   },
 ): Promise<BrokerRole> {
-  const { clock, random, network } = ports;
-  const { store, storeHost, recovery } = opened;
+  const { clock, network } = ports;
+  const { store, storeHost, broker, recovery } = opened;
   const logger = ports.logger.named('broker');
-  const broker = new Broker({ store, clock, random, logger, storeHost, settings });
   await broker.start();
   let address = '';
   const remoting = new BrokerRemoting({ broker, clock, logger, address: () => address });

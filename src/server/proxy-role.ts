@@ -6,6 +6,9 @@ import type { BrokerApi } from './broker/api.ts';
 import { advertisedAddress, type ServerPorts } from './ports.ts';
 import { NameServerCluster } from './proxy/cluster.ts';
 import { GrpcProxy } from './proxy/grpc-proxy.ts';
+import { Producers } from './proxy/producers.ts';
+import { RemoteChecks } from './proxy/remote-checks.ts';
+import { SentTransactions } from './proxy/sent-transactions.ts';
 import type { ServerSettings } from './shared/settings.ts';
 
 export interface ProxyRole {
@@ -28,6 +31,10 @@ export async function startProxyRole(options: {
   const client = new RemotingClient({ network, clock });
   // Name and port are known once the port is open; nobody is told of them before.
   const self = { name: '', grpc: { host: settings.listenHost, port: settings.grpcPort } };
+  const transactions = new SentTransactions();
+  const producers = new Producers(transactions);
+  const checks = new RemoteChecks({ client, clock, logger });
+  producers.changed = (): void => checks.soon();
   const cluster = new NameServerCluster({
     clusterName: settings.clusterName,
     self,
@@ -35,6 +42,8 @@ export async function startProxyRole(options: {
     client,
     clock,
     logger,
+    checker: producers,
+    checks,
     localBrokers: new Map(
       localBroker === undefined ? [] : [[localBroker.brokerName, localBroker] as const],
     ),
@@ -42,10 +51,12 @@ export async function startProxyRole(options: {
     registrationWindowMs: settings.registrationWindowMs,
   });
   const { dataDir, tls } = settings;
-  const proxy = new GrpcProxy({ cluster, clock, random, logger, files, dataDir, tls, self });
+  const shared = { cluster, producers, transactions, clock, random, logger };
+  const proxy = new GrpcProxy({ ...shared, files, dataDir, tls, self });
   const stop = async (): Promise<void> => {
     // Out of the routes first, so that clients go elsewhere while what is under way is answered.
     await cluster.stop();
+    checks.stop();
     await proxy.stop();
     await client.close();
   };

@@ -55,7 +55,6 @@ export async function startBroker(
     minFreeBytes: 0,
     storeHost,
   });
-  await store.start();
   const settings = {
     clusterName: 'cluster',
     brokerName,
@@ -71,6 +70,7 @@ export async function startBroker(
     storeHost,
     settings,
   });
+  await store.start();
   await broker.start();
   let address = '';
   const remoting = new BrokerRemoting({ broker, clock: nodeClock, logger, address: () => address });

@@ -106,7 +106,6 @@ export class TestBroker {
       storeHost: host,
       tuning: this.#tuning,
     });
-    await this.#store.start();
     this.#broker = new Broker({
       store: this.#store,
       clock,
@@ -121,6 +120,7 @@ export class TestBroker {
         defaultTopicQueueCount: 4,
       },
     });
+    await this.#store.start();
     await this.#broker.start();
     return this;
   }

@@ -57,7 +57,7 @@ export const requestKinds = {
   HEART_BEAT: request(34, 'BP', 'B'),
   UNREGISTER_CLIENT: request(35, 'BP', 'B'),
   CONSUMER_SEND_MSG_BACK: request(36, 'BP', 'B'),
-  END_TRANSACTION: request(37, 'BP', ''),
+  END_TRANSACTION: request(37, 'BP', 'B'),
   GET_CONSUMER_LIST_BY_GROUP: request(38, 'BP', 'B'),
   CHECK_TRANSACTION_STATE: request(39, 'C', ''),
   NOTIFY_CONSUMER_IDS_CHANGED: request(40, 'C', 'C'),

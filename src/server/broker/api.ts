@@ -184,6 +184,43 @@ export interface PullResult {
   readonly maxOffset: QueueOffset;
 }
 
+export interface EndTransactionRequest {
+  /** The topic that the message is for, not that of the half messages. */
+  readonly topic: string;
+  readonly producerGroup: string;
+  /** UNIQ_KEY of the half message. */
+  readonly transactionId: string;
+  /** Where the half message lies, as its send or a check said; undefined: found by its id. */
+  readonly half: HalfMessage | undefined;
+  /** UNKNOWN leaves the transaction open: it will be asked about again. */
+  readonly resolution: 'COMMIT' | 'ROLLBACK' | 'UNKNOWN';
+  readonly isFromCheck: boolean;
+}
+
+export interface HalfMessage {
+  /** In the queue of the half messages. */
+  readonly queueOffset: QueueOffset;
+  readonly physicalOffset: PhysicalOffset;
+}
+
+/** The question to a producer what became of its transaction. */
+export interface TransactionCheck extends HalfMessage {
+  readonly brokerName: string;
+  readonly producerGroup: string;
+  readonly transactionId: string;
+  /** As its consumers would get it; TRANSACTION_CHECK_TIMES counts the checks, this one included. */
+  readonly message: StoredMessage;
+}
+
+/** Somebody who can reach producers. */
+export interface TransactionChecker {
+  /** Groups of the producers that can be asked now; a producer over gRPC has its topics for groups. */
+  producerGroups(): Iterable<string>;
+  hasProducer(producerGroup: string): boolean;
+  /** Asks one producer of the check's group. False: there is none here (any more). */
+  check(check: TransactionCheck): boolean;
+}
+
 export interface QueueRange {
   readonly queueId: number;
   readonly minOffset: QueueOffset;
@@ -208,6 +245,13 @@ export interface BrokerApi {
   changeInvisibleTime(request: ChangeInvisibleTimeRequest, reply: Reply<string, RmqError>): void;
   /** Appends a copy to `%DLQ%group`, then acknowledges. */
   sendToDeadLetters(request: DeadLetterRequest, reply: Reply<undefined, RmqError>): void;
+  /**
+   * Answers once the decision is kept. TRANSACTION_NOT_FOUND: no open transaction of that id, or
+   * offsets or group that are not the half message's.
+   */
+  endTransaction(request: EndTransactionRequest, reply: Reply<undefined, RmqError>): void;
+  /** Open transactions are asked about through `checker` until the cancel. */
+  addTransactionChecker(checker: TransactionChecker): Cancel;
   /** Reads by offset; no group state is touched. */
   pull(request: PullRequest, reply: Reply<PullResult, RmqError>): Cancel;
 

@@ -20,6 +20,7 @@ import type {
   Cancel,
   ChangeInvisibleTimeRequest,
   DeadLetterRequest,
+  EndTransactionRequest,
   GroupConfig,
   PopRequest,
   PopResult,
@@ -29,6 +30,7 @@ import type {
   SendRequest,
   SendResult,
   TopicConfig,
+  TransactionChecker,
 } from './api.ts';
 import { Permission } from './api.ts';
 import { DeadLetters } from './delivery/dead-letters.ts';
@@ -37,6 +39,8 @@ import { GroupTable } from './groups/group-table.ts';
 import { Pulling } from './pulling.ts';
 import { Sending } from './sending.ts';
 import { TopicTable, topicOf } from './topics/topic-table.ts';
+import { halfTopic, opTopic } from './transactions/open-transactions.ts';
+import { Transactions } from './transactions/transactions.ts';
 
 export interface BrokerOptions {
   readonly store: MessageStore;
@@ -60,6 +64,7 @@ export interface DataVersion {
   readonly timestamp: number;
 }
 
+/** Made before its store is started, started after it: the store's recovery fills derived states. */
 export class Broker implements BrokerApi {
   readonly clusterName: string;
   readonly brokerName: string;
@@ -72,6 +77,7 @@ export class Broker implements BrokerApi {
   readonly #delivery: Delivery;
   readonly #sending: Sending;
   readonly #pulling: Pulling;
+  readonly #transactions: Transactions;
   readonly #listeners: ((changed: readonly TopicConfig[]) => void)[] = [];
   readonly #startedMs: number;
 
@@ -87,9 +93,18 @@ export class Broker implements BrokerApi {
     const deadLetters = new DeadLetters({ store, topics: this.#topics, logger });
     const brokerName = settings.brokerName;
     this.#delivery = new Delivery({ store, clock, brokerName, deadLetters });
-    this.#sending = new Sending({ ...options, topics: this.#topics });
+    this.#transactions = new Transactions({
+      store,
+      topics: this.#topics,
+      clock,
+      logger,
+      brokerName,
+    });
+    const transactions = this.#transactions;
+    this.#sending = new Sending({ ...options, topics: this.#topics, transactions });
     this.#pulling = new Pulling({ store, clock });
     for (const source of [this.#topics, this.#groups, this.#delivery]) store.addStateSource(source);
+    store.addDerivedState(transactions.open);
   }
 
   /** Loads its state; the store has been started. */
@@ -98,12 +113,14 @@ export class Broker implements BrokerApi {
     await this.#groups.load();
     await this.#delivery.load();
     this.#makeSystemTopics();
+    this.#transactions.start();
   }
 
   /** Ends all waiting receives. The store is stopped by whoever started it. */
   stop(): void {
     this.#delivery.releaseAll();
     this.#pulling.releaseAll();
+    this.#transactions.stop();
   }
 
   #makeSystemTopics(): void {
@@ -113,6 +130,8 @@ export class Broker implements BrokerApi {
       topicOf('SELF_TEST_TOPIC', 1),
       topicOf(clusterName, 16, inherit),
       topicOf(brokerName, 1, inherit),
+      topicOf(halfTopic, 1),
+      topicOf(opTopic, 1),
     ];
     if (isAutoCreateTopicEnabled) wanted.push(topicOf('TBW102', 8, inherit));
     for (const topic of wanted) {
@@ -171,6 +190,14 @@ export class Broker implements BrokerApi {
       );
     }
     return config;
+  }
+
+  endTransaction(request: EndTransactionRequest, reply: Reply<undefined, RmqError>): void {
+    this.#transactions.end(request, reply);
+  }
+
+  addTransactionChecker(checker: TransactionChecker): Cancel {
+    return this.#transactions.addChecker(checker);
   }
 
   ack(request: AckRequest, reply: Reply<readonly (RmqError | undefined)[], RmqError>): void {

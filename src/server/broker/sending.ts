@@ -16,6 +16,7 @@ import type { Appended, MessageStore } from '../store/message-store.ts';
 import { Permission, type SendRequest, type SendResult, type TopicConfig } from './api.ts';
 import type { BrokerOptions } from './broker.ts';
 import { type TopicTable, topicOf } from './topics/topic-table.ts';
+import { isTransactional, type Transactions } from './transactions/transactions.ts';
 
 export class Sending {
   readonly #store: MessageStore;
@@ -26,8 +27,15 @@ export class Sending {
   readonly #storeHost: RecordHost;
   readonly #clusterName: string;
   readonly #uniqueKeys: UniqueKeyMaker;
+  readonly #transactions: Transactions;
 
-  constructor(options: BrokerOptions & { readonly topics: TopicTable }) {
+  constructor(
+    options: BrokerOptions & {
+      readonly topics: TopicTable;
+      readonly transactions: Transactions;
+    },
+  ) {
+    this.#transactions = options.transactions;
     this.#store = options.store;
     this.#topics = options.topics;
     this.#random = options.random;
@@ -67,7 +75,12 @@ export class Sending {
       }
       const messageId = findProperty(draft.properties, 'UNIQ_KEY') ?? this.#uniqueKeys.next();
       ids.push(messageId);
-      drafts.push(this.#complete(draft, queueId, messageId));
+      const complete = this.#complete(draft, queueId, messageId);
+      const isParked = isTransactional(draft);
+      if (isParked && request.drafts.length > 1) {
+        return reply(new RmqError('MESSAGE_ILLEGAL', 'a batch cannot hold transactional messages'));
+      }
+      drafts.push(isParked ? this.#transactions.park(complete, request.producerGroup) : complete);
     }
     this.#store.append(drafts, (appended) => {
       if (appended instanceof Error) return reply(appended);
@@ -160,12 +173,12 @@ export class Sending {
 }
 
 /**
- * Delivering these like any other message would be wrong: too early, or although rolled back. So they are
- * refused until the broker can park them.
+ * Delivering these like any other message would be wrong: too early. So they are refused until the broker
+ * can park them.
  */
 function unsupportedKind(draft: MessageDraft, nowMs: number): string | undefined {
   const { properties } = draft;
-  if (findProperty(properties, 'TRAN_MSG') === 'true') return 'transactional';
+  if (isTransactional(draft)) return undefined;
   // A delivery time that has passed means now, which needs no timer.
   const deliverMs = findProperty(properties, 'TIMER_DELIVER_MS');
   if (deliverMs !== undefined && !(Number(deliverMs) <= nowMs)) return 'delayed';

@@ -10,7 +10,13 @@ import { asRmqError, RmqError } from '../../protocol/errors.ts';
 import type { ClusterMember } from '../../protocol/remoting/bodies/cluster-members.ts';
 import { defaultGroupConfig } from '../../protocol/remoting/bodies/group-config.ts';
 import type { Reply } from '../../util/reply.ts';
-import type { BrokerApi, GroupConfig, MessageType } from '../broker/api.ts';
+import type {
+  BrokerApi,
+  Cancel,
+  GroupConfig,
+  MessageType,
+  TransactionChecker,
+} from '../broker/api.ts';
 import type { Logger } from '../shared/logger.ts';
 import { CachedLookup } from './cached-lookup.ts';
 import type { MasterAddress } from './cluster-queries.ts';
@@ -18,6 +24,7 @@ import { NameServerQueries } from './cluster-queries.ts';
 import type { ClusterView, ProxyAddress, TopicRoute } from './cluster-view.ts';
 import { ProxyRegistration } from './proxy-registration.ts';
 import { RemoteBroker } from './remote-broker.ts';
+import type { RemoteChecks } from './remote-checks.ts';
 
 const lookIntervalMs = 1_000;
 /** Routes and groups in use are looked up again after this. */
@@ -40,6 +47,9 @@ export interface NameServerClusterOptions {
   readonly self: ProxyAddress;
   readonly namesrv: readonly string[];
   readonly client: RemotingClient;
+  /** Asks the producers of this proxy about open transactions. */
+  readonly checker: TransactionChecker;
+  readonly checks: RemoteChecks;
   readonly clock: Clock;
   readonly logger: Logger;
   /** Brokers of this process by name; preferred over a connection. */
@@ -55,6 +65,8 @@ export class NameServerCluster implements ClusterView {
   readonly #routes: CachedLookup<TopicRoute>;
   readonly #groups: CachedLookup<GroupConfig>;
   readonly #remotes = new Map<string, RemoteBroker>();
+  /** Ends the transaction checks of a broker, by its name. */
+  readonly #watches = new Map<string, Cancel>();
   readonly #suspectUntilMs = new Map<string, number>();
   #brokers: readonly BrokerApi[];
   #proxies: readonly ProxyAddress[];
@@ -88,6 +100,7 @@ export class NameServerCluster implements ClusterView {
 
   /** Registers and takes a first look. NameServers that do not answer are tried again later. */
   async start(): Promise<void> {
+    for (const broker of this.#options.localBrokers.values()) this.#watch(broker);
     await this.#registration.start();
     await this.#look();
     this.#lookLater();
@@ -97,7 +110,14 @@ export class NameServerCluster implements ClusterView {
     if (this.#isStopped) return;
     this.#isStopped = true;
     if (this.#timer !== undefined) this.#options.clock.clearTimer(this.#timer);
+    for (const cancel of this.#watches.values()) cancel();
     await this.#registration.stop();
+  }
+
+  #watch(broker: BrokerApi): void {
+    this.#watches.get(broker.brokerName)?.();
+    const { checker } = this.#options;
+    this.#watches.set(broker.brokerName, broker.addTransactionChecker(checker));
   }
 
   route(topic: string, reply: Reply<TopicRoute, RmqError>): void {
@@ -178,29 +198,31 @@ export class NameServerCluster implements ClusterView {
   }
 
   #takeMasters(masters: readonly MasterAddress[]): void {
-    const { localBrokers, client } = this.#options;
+    const { localBrokers, client, checks } = this.#options;
     const live = masters.filter(({ brokerName }) => !localBrokers.has(brokerName));
     const names = new Set(live.map(({ brokerName }) => brokerName));
     let isChanged = false;
     for (const brokerName of this.#remotes.keys()) {
       if (names.has(brokerName)) continue;
       this.#remotes.delete(brokerName);
+      this.#watches.get(brokerName)?.();
+      this.#watches.delete(brokerName);
       isChanged = true;
     }
     for (const { clusterName, brokerName, address } of live) {
       const known = this.#remotes.get(brokerName);
       if (known?.address === address && known.clusterName === clusterName) continue;
       isChanged = true;
-      this.#remotes.set(
+      const remote = new RemoteBroker({
+        clusterName,
         brokerName,
-        new RemoteBroker({
-          clusterName,
-          brokerName,
-          address,
-          client,
-          unreachable: (name) => this.#unreachable(name),
-        }),
-      );
+        address,
+        client,
+        checks,
+        unreachable: (name) => this.#unreachable(name),
+      });
+      this.#remotes.set(brokerName, remote);
+      this.#watch(remote);
     }
     if (!isChanged) return;
     this.#brokers = sortedByName([...localBrokers.values(), ...this.#remotes.values()]);

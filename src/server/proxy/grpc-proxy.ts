@@ -13,13 +13,17 @@ import { GrpcListener } from './grpc/listener.ts';
 import { ParkedPolls } from './grpc/parked-polls.ts';
 import { GrpcServer } from './grpc/server.ts';
 import { messagingService } from './grpc/service.ts';
+import type { Producers } from './producers.ts';
 import { Receipts } from './receipts.ts';
+import type { SentTransactions } from './sent-transactions.ts';
 import { ClientRegistry } from './settings.ts';
 
 const drainMs = 3_000;
 
 export interface GrpcProxyOptions {
   readonly cluster: ClusterView;
+  readonly producers: Producers;
+  readonly transactions: SentTransactions;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
@@ -44,7 +48,10 @@ export class GrpcProxy {
     this.#receipts = new Receipts({ cluster, clock, logger });
     this.#clients = new ClientRegistry({
       clock,
-      gone: (client) => this.#receipts.giveBackClient(client.clientId),
+      gone: (client) => {
+        this.#receipts.giveBackClient(client.clientId);
+        options.producers.remove(client);
+      },
     });
     const shared = { clients: this.#clients, receipts: this.#receipts, parked: this.#parked };
     const context = { ...options, ...shared };

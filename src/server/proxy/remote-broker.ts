@@ -16,6 +16,7 @@ import type {
   Cancel,
   ChangeInvisibleTimeRequest,
   DeadLetterRequest,
+  EndTransactionRequest,
   GroupConfig,
   PopRequest,
   PopResult,
@@ -25,6 +26,7 @@ import type {
   SendRequest,
   SendResult,
   TopicConfig,
+  TransactionChecker,
 } from '../broker/api.ts';
 import * as admin from './remote-broker-admin.ts';
 import {
@@ -41,6 +43,8 @@ import {
   encodeChange,
   encodeDeadLetter,
 } from './remote-broker-receipts.ts';
+import { encodeEndTransaction, transactionError } from './remote-broker-transactions.ts';
+import type { RemoteChecks } from './remote-checks.ts';
 
 const timeoutMs = 6_000;
 /** On top of the polling time: the broker answers at its end, the network takes its share. */
@@ -55,6 +59,7 @@ export class RemoteBroker implements BrokerApi {
   address: string;
   readonly #client: RemotingClient;
   readonly #unreachable: (brokerName: string) => void;
+  readonly #checks: RemoteChecks | undefined;
 
   /** `unreachable` hears of every refused or lost connection. */
   constructor(options: {
@@ -62,12 +67,15 @@ export class RemoteBroker implements BrokerApi {
     readonly brokerName: string;
     readonly address: string;
     readonly client: RemotingClient;
+    /** Without it transaction checks of this broker reach nobody here. */
+    readonly checks?: RemoteChecks;
     readonly unreachable?: (brokerName: string) => void;
   }) {
     this.clusterName = options.clusterName;
     this.brokerName = options.brokerName;
     this.address = options.address;
     this.#client = options.client;
+    this.#checks = options.checks;
     this.#unreachable = options.unreachable ?? ((): void => {});
   }
 
@@ -192,6 +200,19 @@ export class RemoteBroker implements BrokerApi {
       else if (answer.extFields['acked'] === 'true') reply(undefined);
       else this.#ackOne(request, reply);
     });
+  }
+
+  endTransaction(request: EndTransactionRequest, reply: Reply<undefined, RmqError>): void {
+    const fields = encodeEndTransaction(request, this.brokerName);
+    this.#request(RequestCode.END_TRANSACTION, fields, undefined, timeoutMs, (answer) => {
+      if (answer instanceof RmqError) reply(answer);
+      else reply(answer.code === 0 ? undefined : transactionError(answer));
+    });
+  }
+
+  addTransactionChecker(checker: TransactionChecker): Cancel {
+    const watched = { brokerName: this.brokerName, checker };
+    return this.#checks?.watch(this.address, watched) ?? ((): void => {});
   }
 
   pull(request: PullRequest, reply: Reply<PullResult, RmqError>): Cancel {

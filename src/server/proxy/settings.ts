@@ -35,6 +35,8 @@ export class Client {
   peer: HostPort;
   lastSeenMs = 0;
   sink: CommandSink | undefined = undefined;
+  /** Topics of its transactions; kept by `producers.ts`. */
+  publishedTopics: readonly string[] = [];
 
   constructor(clientId: string, peer: HostPort) {
     this.clientId = clientId;

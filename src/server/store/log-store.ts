@@ -14,6 +14,7 @@ import type {
 } from '../../protocol/message/message.ts';
 import { findProperty, propertiesSizeMax } from '../../protocol/message/properties.ts';
 import { isQueued } from '../../protocol/message/sys-flag.ts';
+import { assert } from '../../util/assert.ts';
 import type { Reply } from '../../util/reply.ts';
 import { IndexedEntry, type IndexedQueue } from './index/queue.ts';
 import { QueueIndex } from './index/queue-index.ts';
@@ -21,6 +22,7 @@ import { CommitLog } from './log/commit-log.ts';
 import { openSegments, scanLog } from './log/recovery.ts';
 import type {
   Appended,
+  DerivedState,
   MessageStore,
   QueueEntry,
   RecoveryReport,
@@ -48,6 +50,7 @@ export class LogStore implements MessageStore {
   readonly #retention: Retention;
   readonly #visible: ((queue: StoredQueue) => void)[] = [];
   #touched: IndexedQueue[] = [];
+  readonly #derived: DerivedState[] = [];
   readonly #pendingQueues = new Set<IndexedQueue>();
   #freeBytes = Number.POSITIVE_INFINITY;
   #isDiskFull = false;
@@ -92,6 +95,7 @@ export class LogStore implements MessageStore {
   async #recover(): Promise<Omit<RecoveryReport, 'durationMs'>> {
     const log = this.#log;
     const isKnown = await this.#index.load();
+    await this.#restoreDerived();
     const firstOffset = log.segments[0]?.baseOffset ?? 0;
     const lastSegment = log.segments[log.segments.length - 1];
     let from = Math.max(this.#index.dispatchedOffset, firstOffset);
@@ -99,6 +103,7 @@ export class LogStore implements MessageStore {
     if (isKnown && isAhead) {
       // The log was lost or replaced under the index: the log is the truth.
       await this.#index.clear();
+      for (const state of this.#derived) state.clear();
       from = firstOffset;
     }
     const dispatchedBefore = this.#index.dispatchedOffset;
@@ -109,13 +114,18 @@ export class LogStore implements MessageStore {
     }
     const scan = await scanLog(log, from, this.#options.logger, (record) => {
       if (this.#redispatch(record)) count++;
+      // A scan may begin before what has been dispatched; derived states see a record once.
+      if (record.physicalOffset >= dispatchedBefore) this.#derive(record, record);
       this.#index.dispatched(record);
     });
     // What the last process wrote and did not sync is only in the page cache. It becomes visible now, so
     // it must survive a power cut first. Found by the simulator.
     for (const segment of log.segments) if (segment.endOffset > from) await segment.datasync();
     log.begin(scan.endOffset);
-    if (dispatchedBefore > scan.endOffset) await this.#reader.cutEntries(scan.endOffset);
+    if (dispatchedBefore > scan.endOffset) {
+      await this.#reader.cutEntries(scan.endOffset);
+      await this.#deriveAgain(firstOffset);
+    }
     if (scan.endOffset !== this.#index.dispatchedOffset) this.#index.dispatchedTo(scan.endOffset);
     for (const queue of this.#touched) queue.isTouched = false;
     this.#touched = [];
@@ -127,6 +137,29 @@ export class LogStore implements MessageStore {
       maxPhysicalOffset: scan.endOffset as PhysicalOffset,
       rebuilt: !isKnown && firstOffset !== scan.endOffset,
     };
+  }
+
+  async #restoreDerived(): Promise<void> {
+    for (const state of this.#derived) {
+      for await (const [key, value] of this.#index.loadState(state.prefix)) {
+        state.restore(key, value);
+      }
+    }
+  }
+
+  #derive(message: MessageDraft, place: Appended): void {
+    for (const state of this.#derived) state.dispatched(message, place);
+  }
+
+  /** The log lost records that had been dispatched: what followed from them is void. */
+  async #deriveAgain(firstOffset: number): Promise<void> {
+    if (this.#derived.length === 0) return;
+    for (const state of this.#derived) {
+      state.clear();
+      await this.#index.clearState(state.prefix);
+    }
+    const { logger } = this.#options;
+    await scanLog(this.#log, firstOffset, logger, (record) => this.#derive(record, record));
   }
 
   /**
@@ -208,6 +241,7 @@ export class LogStore implements MessageStore {
           const one = appended[index] as Appended; // index < length
           const draft = drafts[index] as MessageDraft;
           const queue = queues[index] as IndexedQueue;
+          this.#derive(draft, one);
           if (!isQueued(draft.sysFlag)) continue;
           this.#publish(queue, one.queueOffset, one.physicalOffset, one.storeSizeBytes, draft);
         }
@@ -350,6 +384,12 @@ export class LogStore implements MessageStore {
 
   addStateSource(source: StateSource): void {
     this.#index.addSource(source);
+  }
+
+  addDerivedState(state: DerivedState): void {
+    assert(this.#lock === undefined, 'derived states are added before the store starts');
+    this.#derived.push(state);
+    this.#index.addSource(state);
   }
 
   requestStateWrite(): void {

@@ -59,6 +59,25 @@ export interface StateSource {
   collect(batch: StateBatch): void;
 }
 
+/**
+ * State that follows from the log's records, such as timers and open transactions. What `dispatched` makes
+ * of a record is in the same atomic batch as the position that says the record has been dispatched: it
+ * is neither forgotten nor applied twice. Without an index it is made again from the whole log.
+ */
+export interface DerivedState extends StateSource {
+  /** Its keys begin with this; told back by `restore` before anything is dispatched. */
+  readonly prefix: string;
+  restore(key: string, value: Uint8Array): void;
+  /** Everything that was restored or dispatched is void: all records will be dispatched again. */
+  clear(): void;
+  /**
+   * Every record in the order of the log, at opening those that no batch has covered. Called for each
+   * message, so quick to say that a record is none of its business. The message's views are valid
+   * for the call only.
+   */
+  dispatched(message: MessageDraft, place: Appended): void;
+}
+
 export interface RecoveryReport {
   /** Messages found in the log and dispatched again because the index did not have them. */
   readonly redispatchedMessages: number;
@@ -143,6 +162,8 @@ export interface MessageStore {
   /** Own state. `loadState` iterates the keys that start with `prefix`, in order. */
   loadState(prefix: string): AsyncIterable<readonly [key: string, value: Uint8Array]>;
   addStateSource(source: StateSource): void;
+  /** Before `start`. */
+  addDerivedState(state: DerivedState): void;
   /** Asks for a database batch soon (within about 100 ms); cheap to call often. */
   requestStateWrite(): void;
   /** Writes a batch now; resolves once it survives a power cut. For topics, groups, users. */

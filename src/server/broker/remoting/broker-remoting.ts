@@ -5,6 +5,7 @@
 import type { Clock } from '../../../platform/clock.ts';
 import type { HandlerTable } from '../../remoting/handler.ts';
 import type { Logger } from '../../shared/logger.ts';
+import type { Cancel } from '../api.ts';
 import { ClientRegistry } from './client-registry.ts';
 import { clientHandlers } from './clients.ts';
 import type { HostedBroker, RemotingContext } from './context.ts';
@@ -18,6 +19,7 @@ import { pullHandlers } from './pull.ts';
 import { QueueLocks } from './queue-locks.ts';
 import { sendHandlers } from './send.ts';
 import { topicHandlers } from './topics.ts';
+import { RemotingChecker, transactionHandlers } from './transactions.ts';
 
 export interface BrokerRemotingOptions {
   readonly broker: HostedBroker;
@@ -31,6 +33,7 @@ export interface BrokerRemotingOptions {
 
 export class BrokerRemoting {
   readonly #context: RemotingContext;
+  #stopChecks: Cancel = () => {};
 
   constructor(options: BrokerRemotingOptions) {
     const { broker, clock, logger } = options;
@@ -49,12 +52,15 @@ export class BrokerRemoting {
     };
   }
 
-  /** Starts looking for silent clients. */
+  /** Starts looking for silent clients, and asking producers. */
   start(): void {
-    this.#context.clients.start();
+    const { clients, broker } = this.#context;
+    clients.start();
+    this.#stopChecks = broker.addTransactionChecker(new RemotingChecker(clients));
   }
 
   stop(): void {
+    this.#stopChecks();
     this.#context.clients.stop();
   }
 
@@ -69,6 +75,7 @@ export class BrokerRemoting {
       ...groupHandlers(context),
       ...messageHandlers(context),
       ...clientHandlers(context),
+      ...transactionHandlers(context),
       ...infoHandlers(context),
     ]);
   }

@@ -67,6 +67,14 @@ export class ClientRegistry {
     return [...(this.#producers.get(group)?.values() ?? [])];
   }
 
+  producerGroups(): Iterable<string> {
+    return this.#producers.keys();
+  }
+
+  hasProducer(group: string): boolean {
+    return this.#producers.has(group);
+  }
+
   consumerGroups(): Iterable<readonly [group: string, state: ConsumerGroup]> {
     return this.#consumers;
   }

@@ -11,6 +11,7 @@ import {
 } from '../../../protocol/grpc/generated/messages.ts';
 import { javaHashCode } from '../../../protocol/message/java-hash.ts';
 import type { MessageDraft } from '../../../protocol/message/message.ts';
+import { SysFlag } from '../../../protocol/message/sys-flag.ts';
 import type { Reply } from '../../../util/reply.ts';
 import { type BrokerApi, Permission, type SendResult } from '../../broker/api.ts';
 import type { RouteQueues, TopicRoute } from '../cluster-view.ts';
@@ -25,7 +26,7 @@ import { commonStatus, okStatus, type RpcError, StatusError } from './status.ts'
 import { sendAttemptCount } from './times.ts';
 
 /** Types that the broker cannot keep its promises for yet. */
-const unsupportedTypes: ReadonlySet<DerivedType> = new Set(['DELAY', 'TRANSACTION', 'PRIORITY']);
+const unsupportedTypes: ReadonlySet<DerivedType> = new Set(['DELAY', 'PRIORITY']);
 
 /** A broker and one of its queues; -1: the broker chooses. */
 interface Target {
@@ -111,6 +112,21 @@ class Sender {
     return targets;
   }
 
+  /** Half messages: their decision will come by their id. */
+  #remember(
+    topic: string,
+    drafts: readonly MessageDraft[],
+    results: readonly SendResult[],
+    brokerName: string,
+  ): void {
+    results.forEach(({ transactionId, queueOffset, physicalOffset }, index) => {
+      const draft = drafts[index];
+      if (draft === undefined || !isHalf(draft)) return;
+      const sent = { brokerName, queueOffset, physicalOffset };
+      this.#context.transactions.add(topic, transactionId, sent);
+    });
+  }
+
   #sendTo(
     topic: string,
     drafts: readonly MessageDraft[],
@@ -134,9 +150,14 @@ class Sender {
     const request = { drafts: placed, producerGroup: topic, createFrom: undefined };
     broker.send(request, (results) => {
       if (results instanceof Error) return next(results);
+      this.#remember(topic, drafts, results, target.share.brokerName);
       reply(answerOf(results));
     });
   }
+}
+
+function isHalf(draft: MessageDraft): boolean {
+  return (draft.sysFlag & SysFlag.transactionMask) === SysFlag.transactionPrepared;
 }
 
 function withQueue(draft: MessageDraft, queueId: number): MessageDraft {

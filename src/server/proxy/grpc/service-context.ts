@@ -3,7 +3,9 @@ import type { Clock } from '../../../platform/clock.ts';
 import type { Random } from '../../../platform/random.ts';
 import type { Logger } from '../../shared/logger.ts';
 import type { ClusterView } from '../cluster-view.ts';
+import type { Producers } from '../producers.ts';
 import type { Receipts } from '../receipts.ts';
+import type { SentTransactions } from '../sent-transactions.ts';
 import type { ClientRegistry } from '../settings.ts';
 import type { ParkedPolls } from './parked-polls.ts';
 
@@ -11,6 +13,8 @@ export interface ServiceContext {
   readonly cluster: ClusterView;
   readonly clients: ClientRegistry;
   readonly receipts: Receipts;
+  readonly producers: Producers;
+  readonly transactions: SentTransactions;
   readonly parked: ParkedPolls;
   readonly clock: Clock;
   readonly random: Random;

@@ -1,11 +1,12 @@
 /**
- * The method table of `apache.rocketmq.v2.MessagingService`. What is not built yet (EndTransaction,
- * RecallMessage, PullMessage, the offset RPCs, SyncLiteSubscription, the Admin service) is not in the
+ * The method table of `apache.rocketmq.v2.MessagingService`. What is not built yet (RecallMessage,
+ * PullMessage, the offset RPCs, SyncLiteSubscription, the Admin service) is not in the
  * table, and so answered UNIMPLEMENTED.
  */
 import { ackMessage } from './ack-message.ts';
 import type { Service } from './call.ts';
 import { changeInvisibleDuration } from './change-invisible-duration.ts';
+import { endTransaction } from './end-transaction.ts';
 import { forwardToDeadLetters } from './forward-to-dead-letters.ts';
 import { heartbeat, notifyClientTermination } from './heartbeat.ts';
 import { queryAssignment } from './query-assignment.ts';
@@ -26,6 +27,7 @@ export function messagingService(context: ServiceContext): Service {
       receiveMessage(context),
       ackMessage(context),
       forwardToDeadLetters(context),
+      endTransaction(context),
       telemetry(context),
       notifyClientTermination(context),
       changeInvisibleDuration(context),

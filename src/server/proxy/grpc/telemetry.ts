@@ -64,6 +64,8 @@ class TelemetryStream implements InStream, CommandSink {
       client.settings = command.settings;
       client.sink = this;
       client.clientType = command.settings.clientType ?? client.clientType;
+      const topics = command.settings.publishing?.topics ?? [];
+      this.#context.producers.set(client, [...new Set(topics.map(({ name }) => name))]);
       const group = command.settings.subscription?.group?.name;
       if (group !== undefined && group !== '') client.group = group;
       this.#answer(command.settings);
@@ -136,7 +138,9 @@ class TelemetryStream implements InStream, CommandSink {
   #forget(): void {
     const clientId = this.#call.header('x-mq-client-id') ?? '';
     const client = this.#context.clients.get(clientId);
-    if (client?.sink === this) client.sink = undefined;
+    if (client?.sink !== this) return;
+    client.sink = undefined;
+    this.#context.producers.remove(client);
   }
 }
 

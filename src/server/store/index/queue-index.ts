@@ -287,6 +287,12 @@ export class QueueIndex {
     }
   }
 
+  /** Deletes the state under a prefix. */
+  async clearState(prefix: string): Promise<void> {
+    const gte = statePrefix + prefix;
+    await this.#database.clear({ gte, lt: gte + keyRangeEnd });
+  }
+
   /** Writes what is left, durably, and closes the database. */
   async close(): Promise<void> {
     if (this.#timer !== undefined) this.#clock.clearTimer(this.#timer);

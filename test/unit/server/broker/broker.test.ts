@@ -57,7 +57,6 @@ describe('send', () => {
     ['SCHEDULE_TOPIC_XXXX', {}, 'NO_PERMISSION'],
     ['missing', {}, 'TOPIC_NOT_FOUND'],
     ['T', { queueId: 9 }, 'ILLEGAL_QUEUE'],
-    ['T', { properties: { TRAN_MSG: 'true' } }, 'NOT_SUPPORTED'],
     ['T', { properties: { TIMER_DELIVER_MS: '4102444800000' } }, 'NOT_SUPPORTED'],
     ['T', { properties: { DELAY: '3' } }, 'NOT_SUPPORTED'],
     ['T', { properties: { BIG: 'x'.repeat(33_000) } }, 'PROPERTIES_TOO_LARGE'],

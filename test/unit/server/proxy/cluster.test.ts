@@ -4,6 +4,9 @@ import { RmqError } from '../../../../src/protocol/errors.ts';
 import type { BrokerApi } from '../../../../src/server/broker/api.ts';
 import { NameServerCluster } from '../../../../src/server/proxy/cluster.ts';
 import type { TopicRoute } from '../../../../src/server/proxy/cluster-view.ts';
+import { Producers } from '../../../../src/server/proxy/producers.ts';
+import { RemoteChecks } from '../../../../src/server/proxy/remote-checks.ts';
+import { SentTransactions } from '../../../../src/server/proxy/sent-transactions.ts';
 import { silentLogger } from '../../../../src/server/shared/logger.ts';
 import { draft, pop, sendAll } from '../../../contract/broker-api.ts';
 import { clock, newClient, startBroker, startNameServer } from '../../../support/remote-cluster.ts';
@@ -21,6 +24,8 @@ async function startCluster(
     client,
     clock,
     logger: silentLogger,
+    checker: new Producers(new SentTransactions()),
+    checks: new RemoteChecks({ client, clock, logger: silentLogger }),
     localBrokers: new Map(local === undefined ? [] : [[local.brokerName, local]]),
     registerIntervalMs: 200,
     registrationWindowMs: 1_000,
