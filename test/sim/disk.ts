@@ -8,8 +8,8 @@
  *   or any subset, each torn at 512-byte sectors; file sizes go with the writes;
  * - names (creations, removals, renames) survive only after `syncFolder`; else a prefix of them,
  *   folder by folder, in order;
- * - with `isFailedSyncDropped`, a `datasync` that failed has dropped what it was to write: the
- *   process still sees it, a later sync that succeeds does not bring it back (ext4 does this).
+ * - a `datasync` that failed has dropped what it was to write: the process still sees it, a later
+ *   sync that succeeds does not bring it back (ext4 does this).
  */
 import { assert } from '../../src/util/assert.ts';
 import { Content } from './content.ts';
@@ -58,8 +58,6 @@ export class SimDisk {
   /** Bytes that fit, less what `ballastBytes` takes for somebody else's files. */
   capacityBytes: number;
   ballastBytes = 0;
-  /** Whether a failed sync marks pages clean (ext4), or leaves them dirty for the next one. */
-  isFailedSyncDropped = false;
   /** Who holds the lock of a folder; cleared by the death of the holder. */
   readonly locks = new Map<string, number>();
   #names = new Map<string, Inode>();
@@ -140,7 +138,7 @@ export class SimDisk {
     inode.pending = inode.pending.filter((change) => {
       if (change.order > mark) return true;
       applyTorn(inode.durable, change, random, random.fraction());
-      return !this.isFailedSyncDropped;
+      return false;
     });
   }
 

@@ -3,6 +3,9 @@
  * switch for them. Each must be caught by the simulator within a modest number of seeds.
  */
 import type { Files, OpenFile } from '../../src/platform/files.ts';
+import { RmqError } from '../../src/protocol/errors.ts';
+import type { BrokerApi, PoppedMessage } from '../../src/server/broker/api.ts';
+import type { PlantedInBroker } from './broker-run.ts';
 import type { Planted } from './store-run.ts';
 
 /** Acknowledges while the write and the sync are still under way. */
@@ -20,6 +23,43 @@ export const ackBeforeWrite: Planted = {
       },
     })),
 };
+
+/** Recovery finds nothing to cut behind the log's end, so what is there stays. */
+export const tornTailForgotten: Planted = {
+  wrapFiles: (files) =>
+    wrapOpen(files, (file) => {
+      let isOpened = false;
+      const sizeBytes = (): Promise<number> => {
+        if (isOpened) return Promise.resolve(0);
+        isOpened = true;
+        return file.sizeBytes();
+      };
+      return { ...methodsOf(file), sizeBytes };
+    }),
+};
+
+/** The offset passes the last message of each larger answer, which nobody consumed. */
+export const offsetTooFar: PlantedInBroker = {
+  wrapBroker: (broker) =>
+    new Proxy(broker, {
+      get: (target, name) => {
+        if (name === 'pop') return popLess(target);
+        const value: unknown = Reflect.get(target, name, target);
+        return typeof value === 'function' ? (value.bind(target) as unknown) : value;
+      },
+    }),
+};
+
+function popLess(broker: BrokerApi): BrokerApi['pop'] {
+  return (request, reply) =>
+    broker.pop(request, (result) => {
+      if (result instanceof RmqError || result.messages.length < 3) return reply(result);
+      const { receiptHandle } = result.messages.at(-1) as PoppedMessage; // three or more
+      const { group, topic } = request;
+      broker.ack({ group, topic, receiptHandles: [receiptHandle] }, () => {});
+      reply({ ...result, messages: result.messages.slice(0, -1) });
+    });
+}
 
 function methodsOf(file: OpenFile): OpenFile {
   return {

@@ -1,8 +1,10 @@
 /**
- * `npm run sim -- --seeds 1000 [--from 1] [--seed N] [--verbose]`: runs seeds, prints a line on each
- * failure with the command that repeats it, and a summary. Exit code 1 when one failed.
+ * `npm run sim -- [--broker] --seeds 1000 [--from 1] [--seed N] [--verbose]`: runs seeds of the store, or
+ * of the whole broker, prints a line on each failure with the command that repeats it, and a summary.
+ * Exit code 1 when one failed.
  */
 import { parseArgs } from 'node:util';
+import { BrokerRun } from './broker-run.ts';
 import { StoreRun } from './store-run.ts';
 
 const { values } = parseArgs({
@@ -10,7 +12,7 @@ const { values } = parseArgs({
     seeds: { type: 'string', default: '1000' },
     from: { type: 'string', default: '1' },
     seed: { type: 'string' },
-    'drop-failed-syncs': { type: 'boolean', default: false },
+    broker: { type: 'boolean', default: false },
     verbose: { type: 'boolean', default: false },
   },
 });
@@ -25,10 +27,8 @@ let deaths = 0;
 let simulatedMs = 0;
 
 for (let seed = from; seed < from + count; seed += 1) {
-  const run = new StoreRun(seed, {
-    ...(values.verbose ? { print: out } : {}),
-    dropFailedSyncs: values['drop-failed-syncs'],
-  });
+  const options = values.verbose ? { print: out } : {};
+  const run = values.broker ? new BrokerRun(seed, options) : new StoreRun(seed, options);
   try {
     const outcome = await run.run();
     acked += outcome.acked;
@@ -39,7 +39,9 @@ for (let seed = from; seed < from + count; seed += 1) {
     failed += 1;
     out(`SEED=${seed} failed: ${error instanceof Error ? error.message : String(error)}`);
     if (count === 1 && error instanceof Error) out(error.stack ?? '');
-    out(`  trace ${run.trace.hash()}; repeat it: npm run sim -- --seed ${seed} --verbose`);
+    out(
+      `  trace ${run.trace.hash()}; repeat it: npm run sim -- ${values.broker ? '--broker ' : ''}--seed ${seed} --verbose`,
+    );
   }
 }
 

@@ -115,7 +115,10 @@ export class StoreModel {
     check(message.state !== 'refused', `${of} was refused`);
     check(message.state !== 'lost', `${of} had been lost`);
     const properties = Buffer.from(stored.properties).toString();
-    check(properties.includes(`UNIQ_KEY\u0001sim-${number}`), `${of} has properties ${properties}`);
+    check(
+      properties.includes(`UNIQ_KEY\u0001sim-${String(number).padStart(6, '0')}`),
+      `${of} has properties ${properties}`,
+    );
     if (message.state === 'acked' || message.state === 'kept') {
       check(
         message.queueOffset === queueOffset && message.physicalOffset === stored.physicalOffset,

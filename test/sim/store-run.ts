@@ -38,6 +38,11 @@ interface StoreConfig {
   readonly queueCount: number;
   readonly producerCount: number;
   readonly largestBodyBytes: number;
+  /**
+   * Large batches of equal records, power cuts and short lives: what is left of an old record then begins
+   * where a new one ends.
+   */
+  readonly isTearing: boolean;
   readonly roundCount: number;
   readonly faults: DiskFaults;
   readonly hasPowerCuts: boolean;
@@ -56,6 +61,7 @@ function drawConfig(random: SimRandom): StoreConfig {
     queueCount: random.between(1, 4),
     producerCount: random.between(1, 4),
     largestBodyBytes: Math.min(segmentSizeBytes - 4_000, random.pick([2_000, 50_000, 300_000])),
+    isTearing: random.chance(0.2),
     roundCount: random.between(2, 5),
     faults: drawFaults(random),
     hasPowerCuts: random.chance(0.6),
@@ -76,10 +82,7 @@ export class StoreRun {
   /** Acknowledged before this time: not to be lost. Moves with power cuts in asynchronous mode. */
   #keptUntilUs = Infinity;
 
-  constructor(
-    seed: number,
-    options: { print?: (line: string) => void; planted?: Planted; dropFailedSyncs?: boolean } = {},
-  ) {
+  constructor(seed: number, options: { print?: (line: string) => void; planted?: Planted } = {}) {
     this.trace = new Trace(options.print);
     this.#random = new SimRandom(seed);
     this.#planted = options.planted ?? {};
@@ -90,7 +93,6 @@ export class StoreRun {
       random: this.#random.fork('machine'),
       trace: this.trace,
     });
-    this.#machine.hardware.disk.isFailedSyncDropped = options.dropFailedSyncs ?? false;
   }
 
   async run(): Promise<RunOutcome> {
@@ -118,14 +120,15 @@ export class StoreRun {
   }
 
   async #story(): Promise<void> {
-    const { roundCount, faults } = this.#config;
+    const { faults, isTearing } = this.#config;
+    const roundCount = this.#config.roundCount * (isTearing ? 3 : 1);
     for (let round = 0; round < roundCount; round += 1) {
       await this.#bootUnderFaults();
       this.#machine.setFaults(noFaults);
       this.#machine.hardware.disk.ballastBytes = 0;
       const up = await this.#bootAndVerify();
       this.#machine.setFaults(faults);
-      await this.#load(up.store, up.ports, this.#random.between(50, 3_000));
+      await this.#load(up.store, up.ports, this.#random.between(50, isTearing ? 200 : 3_000));
       await this.#end(up.store, up.ports);
     }
     this.#machine.setFaults(noFaults);
@@ -200,8 +203,10 @@ export class StoreRun {
 
   async #load(store: MessageStore, ports: SimPorts, forMs: number): Promise<void> {
     const endUs = this.#scheduler.nowUs + forMs * 1000;
-    if (this.#random.chance(0.5)) {
-      ports.incarnation.dieAtCall = ports.incarnation.callCount + this.#random.between(1, 400);
+    const { isTearing } = this.#config;
+    if (this.#random.chance(isTearing ? 0.9 : 0.5)) {
+      const calls = this.#random.between(1, isTearing ? 30 : 400);
+      ports.incarnation.dieAtCall = ports.incarnation.callCount + calls;
     }
     if (this.#config.hasDiskFull) this.#planDiskFull(ports, forMs);
     const producers: Promise<void>[] = [];
@@ -232,7 +237,8 @@ export class StoreRun {
     let left = random.between(5, 60);
     while (this.#scheduler.nowUs < endUs && ports.incarnation.isAlive && left > 0) {
       left -= 1;
-      const burst = random.chance(0.2) ? random.between(2, 10) : 1;
+      const burstMax = this.#config.isTearing ? 40 : 10;
+      const burst = random.chance(0.2) ? random.between(2, burstMax) : 1;
       for (let index = 0; index < burst; index += 1) this.#append(store, ports, random);
       await this.#sleep(random.below(pauseUs * 2) + 20);
     }
@@ -253,8 +259,8 @@ export class StoreRun {
           topic,
           queueId,
           number: message.number,
-          bodySizeBytes: drawBodySize(random, Math.max(200, limit)),
-          properties: { UNIQ_KEY: `sim-${message.number}`, TAGS: `tag${message.number % 5}` },
+          bodySizeBytes: this.#config.isTearing ? 300 : drawBodySize(random, Math.max(200, limit)),
+          properties: { UNIQ_KEY: uniqueKey(message.number), TAGS: `tag${message.number % 5}` },
         }),
       );
     }
@@ -293,7 +299,8 @@ export class StoreRun {
 
   #die(ports: SimPorts): void {
     this.#deaths += 1;
-    if (this.#config.hasPowerCuts && this.#random.chance(0.6)) {
+    const { hasPowerCuts, isTearing } = this.#config;
+    if ((hasPowerCuts || isTearing) && this.#random.chance(0.6)) {
       if (this.#config.flush === 'async') {
         // Synced within 500 ms, if the disk is neither slow nor failing.
         const isSound = this.#config.faults.isSlow === 0 && this.#config.faults.syncFails === 0;
@@ -333,4 +340,9 @@ export class StoreRun {
   #note(text: string): void {
     this.trace.note(this.#scheduler.nowUs, text);
   }
+}
+
+/** Of one length, so that records of equal bodies have equal sizes. */
+export function uniqueKey(number: number): string {
+  return `sim-${String(number).padStart(6, '0')}`;
 }

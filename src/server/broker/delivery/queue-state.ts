@@ -217,5 +217,14 @@ export function decodeState(state: QueueState, value: Uint8Array): void {
     entry.visibleAtMs = visibleAtMs;
     state.inFlight.set(offset, entry);
   }
-  for (const [offset, messageGroup] of stored.waiting) state.waiting.set(offset, messageGroup);
+  const waiting = new Map(stored.waiting);
+  for (const { offset, attempt, messageGroup } of state.inFlight.values()) {
+    // Was only being read for a delivery: it waits its turn again, behind older ones of its group.
+    if (attempt > 0 || messageGroup === undefined) continue;
+    state.inFlight.delete(offset);
+    waiting.set(offset, messageGroup);
+  }
+  for (const [offset, group] of [...waiting].sort(([a], [b]) => a - b)) {
+    state.waiting.set(offset, group);
+  }
 }

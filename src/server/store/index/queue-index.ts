@@ -2,7 +2,7 @@
  * All queues of a store and the database they live in. A batch holds the new index entries, the state
  * that the sources collect, and the offset up to which the log has been dispatched: one atomic write.
  *
- * Keys: `m/dispatched` · `q/<number>` a queue's row (JSON) · `e/<number>/<block>` entries (`queue.ts`)
+ * Keys: `m/dispatched` (dispatched offset, last record, synced offset) · `q/<number>` a queue's row (JSON) · `e/<number>/<block>` entries (`queue.ts`)
  * · `s/…` state of the broker.
  */
 import type { Clock, Timer } from '../../../platform/clock.ts';
@@ -36,6 +36,8 @@ export class QueueIndex {
   #nextNumber = 1;
   /** The log is dispatched up to here, as far as memory goes. */
   dispatchedOffset = 0;
+  /** The log was on the disk itself up to here when the last batch was written. */
+  syncedOffset = 0;
   /** Where the last dispatched record begins; proves on opening that the log has it. */
   lastRecordOffset = -1;
   #timer: Timer | undefined = undefined;
@@ -44,13 +46,17 @@ export class QueueIndex {
   readonly #clock: Clock;
   readonly #logger: Logger;
   readonly #tuning: StoreTuning;
+  readonly #logSyncedOffset: () => number;
 
   constructor(options: {
     readonly database: Database;
     readonly clock: Clock;
     readonly logger: Logger;
     readonly tuning: StoreTuning;
+    /** Up to where the log is on the disk itself. */
+    readonly syncedOffset: () => number;
   }) {
+    this.#logSyncedOffset = options.syncedOffset;
     this.#database = options.database;
     this.#clock = options.clock;
     this.#logger = options.logger;
@@ -82,7 +88,9 @@ export class QueueIndex {
   async load(): Promise<boolean> {
     const dispatched = await this.#database.get(dispatchedKey);
     if (dispatched === undefined) return false;
-    [this.dispatchedOffset = 0, this.lastRecordOffset = -1] = text(dispatched)
+    [this.dispatchedOffset = 0, this.lastRecordOffset = -1, this.syncedOffset = 0] = text(
+      dispatched,
+    )
       .split(' ')
       .map(Number);
     for await (const [key, value] of this.#database.iterator({ gte: 'q/', lt: 'q0' })) {
@@ -101,6 +109,7 @@ export class QueueIndex {
     this.#queues.clear();
     this.#dirty.clear();
     this.dispatchedOffset = 0;
+    this.syncedOffset = 0;
   }
 
   queue(topic: string, queueId: number): IndexedQueue {
@@ -231,7 +240,9 @@ export class QueueIndex {
       ends.set(queue, queue.max);
     }
     this.#dirty.clear();
-    const dispatched = Buffer.from(`${this.dispatchedOffset} ${this.lastRecordOffset}`);
+    this.syncedOffset = Math.min(this.dispatchedOffset, this.#logSyncedOffset());
+    const position = `${this.dispatchedOffset} ${this.lastRecordOffset} ${this.syncedOffset}`;
+    const dispatched = Buffer.from(position);
     operations.push({ type: 'put', key: dispatchedKey, value: dispatched });
     for (const key of this.#dropped) operations.push({ type: 'del', key });
     this.#dropped = [];

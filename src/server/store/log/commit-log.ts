@@ -38,6 +38,8 @@ export class CommitLog {
   #endOffset = 0;
   /** Everything below is kept. */
   #keptOffset = 0;
+  /** Everything below is on the disk itself, whatever `flush` says. */
+  #syncedOffset = 0;
   #waiters: LogWaiter[] = [];
   #isFlushing = false;
   #isFlushAsked = false;
@@ -72,6 +74,10 @@ export class CommitLog {
     return this.#keptOffset;
   }
 
+  get syncedOffset(): number {
+    return this.#syncedOffset;
+  }
+
   get beginOffset(): number {
     return this.segments[0]?.baseOffset ?? this.#endOffset;
   }
@@ -92,10 +98,11 @@ export class CommitLog {
     });
   }
 
-  /** Recovery has found the end; appending begins there. */
+  /** Recovery has found the end and synced what is before it; appending begins there. */
   begin(endOffset: number): void {
     this.#endOffset = endOffset;
     this.#keptOffset = endOffset;
+    this.#syncedOffset = endOffset;
   }
 
   /** The store time of records encoded from now on. */
@@ -187,7 +194,7 @@ export class CommitLog {
         chunk.writtenSize = end;
         this.#unsynced.add(chunk.segment);
       }
-      if (this.#options.flush === 'sync') await this.#syncAll();
+      if (this.#options.flush === 'sync') await this.#syncAll(endOffset);
       else this.#syncLater();
       return undefined;
     } catch (error) {
@@ -219,15 +226,17 @@ export class CommitLog {
     this.#unsynced.delete(segment);
   }
 
-  async #syncAll(): Promise<void> {
+  /** Syncs everything written, which reaches up to `endOffset`. */
+  async #syncAll(endOffset: number): Promise<void> {
     for (const segment of [...this.#unsynced]) await this.#syncSegment(segment);
+    this.#syncedOffset = endOffset;
   }
 
   #syncLater(): void {
     if (this.#syncTimer !== undefined) return;
     this.#syncTimer = this.#clock.setTimer(this.#tuning.asyncSyncIntervalMs, () => {
       this.#syncTimer = undefined;
-      this.#syncAll().catch((error: unknown) => this.#fail(error));
+      this.#syncAll(this.#keptOffset).catch((error: unknown) => this.#fail(error));
     });
   }
 
@@ -288,7 +297,7 @@ export class CommitLog {
     if (this.#syncTimer !== undefined) this.#clock.clearTimer(this.#syncTimer);
     this.#syncTimer = undefined;
     await this.#flushed;
-    if (this.#failure === undefined) await this.#syncAll();
+    if (this.#failure === undefined) await this.#syncAll(this.#keptOffset);
     for (const segment of this.segments) await segment.close();
   }
 }

@@ -8,6 +8,8 @@ import { assert } from '../../../util/assert.ts';
 
 const zeros: Buffer = Buffer.alloc(1 << 20);
 
+const rewriteSizeBytes = 1 << 20;
+
 export function segmentName(baseOffset: number): string {
   return String(baseOffset).padStart(20, '0');
 }
@@ -114,6 +116,25 @@ export class Segment {
 
   datasync(): Promise<void> {
     return this.#open().datasync();
+  }
+
+  /**
+   * Writes once more what reading finds between two physical offsets, then syncs. After a sync that
+   * failed, the kernel may show bytes that are on no disk and that no later sync would write.
+   */
+  async rewrite(fromOffset: number, toOffset: number): Promise<void> {
+    const bytes = Buffer.allocUnsafe(
+      Math.min(rewriteSizeBytes, Math.max(0, toOffset - fromOffset)),
+    );
+    for (let at = fromOffset; at < toOffset; ) {
+      const size = Math.min(bytes.length, toOffset - at);
+      const got = await this.read(bytes, 0, size, at);
+      // A closed segment's file may end in its closing blank.
+      if (got === 0) break;
+      await this.#open().write(bytes.subarray(0, got), at - this.baseOffset);
+      at += got;
+    }
+    await this.datasync();
   }
 
   /** Bytes read; fewer than `size` at the end of the file. */

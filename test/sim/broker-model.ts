@@ -1,0 +1,169 @@
+/**
+ * What a broker has promised its producers and consumers, and the checks that it keeps it. Fed with
+ * every answer that a living client got; what a dead one would have heard it does not know.
+ */
+import { check } from './store-model.ts';
+
+export type MessageKind = 'normal' | 'fifo' | 'transaction';
+
+/** What a message's producer heard. `unknown`: nothing, and never will. */
+export type SendState = 'pending' | 'acked' | 'unknown' | 'refused';
+
+export interface SimMessage {
+  readonly number: number;
+  readonly kind: MessageKind;
+  readonly topic: string;
+  readonly queueId: number;
+  /** Message group of FIFO messages. */
+  readonly group: string;
+  /** What the producer of a transaction decides, each time that it is asked. */
+  readonly decision: 'COMMIT' | 'ROLLBACK';
+  transactionId: string;
+  state: SendState;
+  /** Its queue offset once known; -1 before. */
+  queueOffset: number;
+  deliveryCount: number;
+  /** Somebody asked to acknowledge it, or it reached the dead letters. */
+  isDone: boolean;
+  /** The process that answered its acknowledgement; it must not deliver it again. */
+  ackedBy: number;
+  isDeadLetter: boolean;
+  /** Of the newest delivery: the process, the attempt, and until when it is invisible. */
+  seenBy: number;
+  attempt: number;
+  visibleAtUs: number;
+}
+
+export interface Delivery {
+  readonly message: SimMessage;
+  readonly attempt: number;
+  readonly queueOffset: number;
+}
+
+export class BrokerModel {
+  readonly messages: SimMessage[] = [];
+  /** Of each message group, in the order of sending. */
+  readonly #groups = new Map<string, SimMessage[]>();
+  deliveryCount = 0;
+  readonly #attemptsMax: number;
+
+  constructor(attemptsMax: number) {
+    this.#attemptsMax = attemptsMax;
+  }
+
+  sent(fields: {
+    readonly kind: MessageKind;
+    readonly topic: string;
+    readonly queueId: number;
+    readonly group: string;
+    readonly decision: 'COMMIT' | 'ROLLBACK';
+  }): SimMessage {
+    const message: SimMessage = {
+      ...fields,
+      number: this.messages.length,
+      transactionId: '',
+      state: 'pending',
+      queueOffset: -1,
+      deliveryCount: 0,
+      isDone: false,
+      ackedBy: 0,
+      isDeadLetter: false,
+      seenBy: 0,
+      attempt: 0,
+      visibleAtUs: 0,
+    };
+    this.messages.push(message);
+    if (fields.group !== '') {
+      const list = this.#groups.get(fields.group);
+      if (list === undefined) this.#groups.set(fields.group, [message]);
+      else list.push(message);
+    }
+    return message;
+  }
+
+  /** The process died: what was not answered never will be. */
+  processDied(): void {
+    for (let at = this.messages.length - 1; at >= 0; at -= 1) {
+      const message = this.messages[at] as SimMessage;
+      if (message.state === 'pending') message.state = 'unknown';
+    }
+  }
+
+  /** One answer of a receive, in its order, from the process `incarnation`. */
+  delivered(
+    batch: readonly Delivery[],
+    at: { readonly incarnation: number; readonly nowUs: number; readonly invisibleMs: number },
+  ): void {
+    const inBatch = new Set<SimMessage>();
+    for (const { message, attempt, queueOffset } of batch) {
+      const name = `message ${message.number} (${message.kind})`;
+      check(message.state !== 'refused', `${name} is delivered though it was refused`);
+      check(
+        message.state !== 'pending' || message.kind === 'transaction',
+        `${name} is delivered before its send was answered`,
+      );
+      const isRolledBack = message.kind === 'transaction' && message.decision === 'ROLLBACK';
+      check(!isRolledBack, `${name} is delivered though it is rolled back`);
+      check(
+        message.queueOffset < 0 || message.queueOffset === queueOffset,
+        `${name} is at ${queueOffset}, was at ${message.queueOffset}`,
+      );
+      check(message.ackedBy !== at.incarnation, `${name} is delivered after its acknowledgement`);
+      check(attempt <= this.#attemptsMax, `${name} is delivered in attempt ${attempt}`);
+      if (message.seenBy === at.incarnation) {
+        check(attempt > message.attempt, `${name}: attempt ${attempt} after ${message.attempt}`);
+        check(
+          at.nowUs >= message.visibleAtUs - 1_000,
+          `${name} is delivered again while it is invisible`,
+        );
+      }
+      this.#checkOrder(message, inBatch);
+      inBatch.add(message);
+      message.queueOffset = queueOffset;
+      message.deliveryCount += 1;
+      message.seenBy = at.incarnation;
+      message.attempt = attempt;
+      message.visibleAtUs = at.nowUs + at.invisibleMs * 1_000;
+      this.deliveryCount += 1;
+    }
+  }
+
+  /** All before it in its group are done, or before it in the same answer. */
+  #checkOrder(message: SimMessage, inBatch: ReadonlySet<SimMessage>): void {
+    if (message.group === '') return;
+    for (const before of this.#groups.get(message.group) ?? []) {
+      if (before === message) return;
+      if (before.state !== 'acked' || before.isDone || inBatch.has(before)) continue;
+      // Given up between its last delivery and now.
+      if (before.attempt >= this.#attemptsMax) continue;
+      check(false, `message ${message.number} overtakes ${before.number} of ${message.group}`);
+    }
+  }
+
+  /** Everything below a committed offset is done with. */
+  checkCommitted(topic: string, queueId: number, committed: number): void {
+    for (const message of this.messages) {
+      if (message.topic !== topic || message.queueId !== queueId) continue;
+      if (message.queueOffset < 0 || message.queueOffset >= committed || message.isDone) continue;
+      const isGivenUp = message.isDeadLetter || message.attempt >= this.#attemptsMax;
+      check(
+        isGivenUp,
+        `the offset of ${topic}/${queueId} is ${committed}, message ${message.number} at ${message.queueOffset} is not consumed`,
+      );
+    }
+  }
+
+  /** At the end, with nothing in flight. */
+  checkComplete(): void {
+    for (const message of this.messages) {
+      if (message.state !== 'acked') continue;
+      if (message.kind === 'transaction' && message.decision === 'ROLLBACK') continue;
+      const what = `message ${message.number} (${message.kind}) of ${message.topic}/${message.queueId}`;
+      check(
+        message.deliveryCount > 0,
+        `${what}@${message.queueOffset} was acknowledged and never delivered`,
+      );
+      check(message.isDone, `${what}@${message.queueOffset} was never done with`);
+    }
+  }
+}
