@@ -82,7 +82,7 @@ export class BrokerRun {
   readonly #planted: PlantedInBroker | undefined;
   readonly #topicByKind = new Map<MessageKind, string>();
   #deaths = 0;
-  #failure: unknown;
+  #failure: Error | undefined;
 
   constructor(
     seed: number,
@@ -107,7 +107,7 @@ export class BrokerRun {
     void this.#story().then(
       () => (isOver = true),
       (error: unknown) => {
-        this.#failure ??= error;
+        this.#failure ??= toError(error);
         isOver = true;
       },
     );
@@ -460,11 +460,15 @@ export class BrokerRun {
     try {
       run();
     } catch (error) {
-      this.#failure ??= error;
+      this.#failure ??= toError(error);
     }
   }
 
   #sleep(us: number): Promise<void> {
     return new Promise((resolve) => this.#scheduler.plan(us, resolve));
   }
+}
+
+function toError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error));
 }
