@@ -1,7 +1,4 @@
 /** A broker over the real store in memory, on a clock that stands still. May be restarted. */
-import type { Clock } from '../../src/platform/clock.ts';
-import type { FolderLock } from '../../src/platform/files.ts';
-import { MemoryFiles } from '../../src/platform/memory-files.ts';
 import type { Random } from '../../src/platform/random.ts';
 import type { RmqError } from '../../src/protocol/errors.ts';
 import type { MessageDraft } from '../../src/protocol/message/message.ts';
@@ -24,6 +21,7 @@ import { memoryDatabaseFactory } from '../../src/server/store/index/level-databa
 import { LogStore } from '../../src/server/store/log-store.ts';
 import type { StoreTuning } from '../../src/server/store/options.ts';
 import { ManualClock, settle } from './manual-clock.ts';
+import { mortal, UnlockedFiles } from './mortal.ts';
 
 const host = { address: Buffer.from([127, 0, 0, 1]), port: 10911 };
 
@@ -33,27 +31,6 @@ const firstChoice: Random = {
   fraction: () => 0,
   bytes: (size) => Buffer.alloc(size, 7),
 };
-
-/** A crashed process cannot give its lock back, and here it was never another process. */
-class UnlockedFiles extends MemoryFiles {
-  override lockFolder(): Promise<FolderLock> {
-    return Promise.resolve({ release: () => Promise.resolve() });
-  }
-}
-
-/** The clock as one life of the process sees it. */
-function mortal(clock: ManualClock, life: { readonly isAlive: boolean }): Clock {
-  const guarded = (run: () => void) => (): void => {
-    if (life.isAlive) run();
-  };
-  return {
-    nowMs: () => clock.nowMs(),
-    monotonicMs: () => clock.monotonicMs(),
-    setTimer: (delayMs, run) => clock.setTimer(delayMs, guarded(run)),
-    clearTimer: (timer) => clock.clearTimer(timer),
-    afterTick: (run) => clock.afterTick(guarded(run)),
-  };
-}
 
 export type Parked<T> = {
   readonly cancel: Cancel;

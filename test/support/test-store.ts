@@ -8,7 +8,8 @@ import { memoryDatabaseFactory } from '../../src/server/store/index/level-databa
 import { LogStore } from '../../src/server/store/log-store.ts';
 import type { Appended, RecoveryReport } from '../../src/server/store/message-store.ts';
 import type { LogStoreOptions } from '../../src/server/store/options.ts';
-import { ManualClock } from './manual-clock.ts';
+import { ManualClock, settle } from './manual-clock.ts';
+import { mortal } from './mortal.ts';
 
 export const testHost = { address: Buffer.from([127, 0, 0, 1]), port: 10_911 };
 
@@ -38,6 +39,9 @@ export class TestStore {
   openDatabase: DatabaseFactory | undefined;
   store!: LogStore;
   report!: RecoveryReport;
+  /** Called with each new store before it starts. */
+  prepare: (store: LogStore) => void = () => {};
+  #life = { isAlive: true };
   readonly #options: Partial<LogStoreOptions>;
 
   constructor(options: Partial<LogStoreOptions> = {}) {
@@ -46,9 +50,10 @@ export class TestStore {
 
   async start(): Promise<this> {
     this.openDatabase ??= await memoryDatabaseFactory();
+    this.#life = { isAlive: true };
     this.store = new LogStore({
       files: this.files,
-      clock: this.clock,
+      clock: mortal(this.clock, this.#life),
       logger: silentLogger,
       openDatabase: this.openDatabase,
       databaseFolder: undefined,
@@ -65,12 +70,27 @@ export class TestStore {
         ...this.#options.tuning,
       },
     });
+    this.prepare(this.store);
     this.report = await this.store.start();
     return this;
   }
 
   async restart(): Promise<this> {
     await this.store.stop();
+    return await this.start();
+  }
+
+  /** The process dies; what was written stays. Needs `UnlockedFiles`. */
+  async crash(): Promise<this> {
+    await settle();
+    this.#life.isAlive = false;
+    return await this.start();
+  }
+
+  /** The database is gone. */
+  async restartWithoutIndex(): Promise<this> {
+    await this.store.stop();
+    this.openDatabase = undefined;
     return await this.start();
   }
 

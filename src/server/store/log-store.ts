@@ -26,6 +26,8 @@ import type {
   MessageStore,
   QueueEntry,
   RecoveryReport,
+  StateRange,
+  StateRows,
   StateSource,
   StoredQueue,
   StoreStatus,
@@ -71,7 +73,11 @@ export class LogStore implements MessageStore {
       syncedOffset: () => this.#log.syncedOffset,
     });
     this.#reader = new LogReader(this.#log, this.#index, options.logger);
-    this.#retention = new Retention(options, this.#tuning, this.#log, this.#index);
+    this.#retention = new Retention(options, this.#tuning, {
+      log: this.#log,
+      index: this.#index,
+      derived: this.#derived,
+    });
   }
 
   async start(): Promise<RecoveryReport> {
@@ -113,11 +119,14 @@ export class LogStore implements MessageStore {
       // After a power cut the index may be ahead of the log: walk the segment that holds the end.
       from = await this.#startOfScan(from);
     }
+    // Derived states and the dispatched offset are of one instant again only when the scan is past it.
+    if (from < dispatchedBefore) this.#index.hold();
     const scan = await scanLog(log, from, this.#options.logger, (record) => {
       if (this.#redispatch(record)) count++;
       // A scan may begin before what has been dispatched; derived states see a record once.
       if (record.physicalOffset >= dispatchedBefore) this.#derive(record, record);
       this.#index.dispatched(record);
+      if (this.#index.dispatchedOffset >= dispatchedBefore) this.#index.release();
     });
     await this.#settle(scan.endOffset);
     log.begin(scan.endOffset);
@@ -125,6 +134,7 @@ export class LogStore implements MessageStore {
       await this.#reader.cutEntries(scan.endOffset);
       await this.#deriveAgain(firstOffset);
     }
+    this.#index.release();
     if (scan.endOffset !== this.#index.dispatchedOffset) this.#index.dispatchedTo(scan.endOffset);
     for (const queue of this.#touched) queue.isTouched = false;
     this.#touched = [];
@@ -391,6 +401,10 @@ export class LogStore implements MessageStore {
 
   loadState(prefix: string): AsyncIterable<readonly [string, Uint8Array]> {
     return this.#index.loadState(prefix);
+  }
+
+  readState(range: StateRange, maxCount: number, use: (rows: StateRows) => void): Promise<void> {
+    return this.#index.readState(range, maxCount, use);
   }
 
   addStateSource(source: StateSource): void {

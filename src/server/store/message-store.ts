@@ -76,7 +76,20 @@ export interface DerivedState extends StateSource {
    * for the call only.
    */
   dispatched(message: MessageDraft, place: Appended): void;
+  /**
+   * Log segments below `offset` are about to be deleted. False: a record there is still needed; the
+   * segments stay, and the next round asks again.
+   */
+  isDeletable?(offset: PhysicalOffset): Promise<boolean>;
 }
+
+/** Keys as in `StateBatch`; `until` is not part of it. */
+export interface StateRange {
+  readonly from: string;
+  readonly until: string;
+}
+
+export type StateRows = readonly (readonly [key: string, value: Uint8Array])[];
 
 export interface RecoveryReport {
   /** Messages found in the log and dispatched again because the index did not have them. */
@@ -161,6 +174,12 @@ export interface MessageStore {
 
   /** Own state. `loadState` iterates the keys that start with `prefix`, in order. */
   loadState(prefix: string): AsyncIterable<readonly [key: string, value: Uint8Array]>;
+  /**
+   * The first `maxCount` keys of own state with `from` <= key < `until`. `use` is called between two
+   * batches: everything collected so far is in the rows, and nothing else has been collected yet. For
+   * sources that keep only a part in memory. Rejects when the database cannot be read.
+   */
+  readState(range: StateRange, maxCount: number, use: (rows: StateRows) => void): Promise<void>;
   addStateSource(source: StateSource): void;
   /** Before `start`. */
   addDerivedState(state: DerivedState): void;

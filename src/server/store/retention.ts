@@ -7,6 +7,7 @@ import type { PhysicalOffset } from '../../protocol/message/message.ts';
 import type { QueueIndex } from './index/queue-index.ts';
 import type { CommitLog } from './log/commit-log.ts';
 import type { Segment } from './log/segment.ts';
+import type { DerivedState } from './message-store.ts';
 import type { LogStoreOptions, StoreTuning } from './options.ts';
 import { LogReader } from './reader.ts';
 
@@ -16,16 +17,26 @@ export class Retention {
   readonly #log: CommitLog;
   readonly #index: QueueIndex;
   readonly #reader: LogReader;
+  readonly #derived: readonly DerivedState[];
   #timer: Timer | undefined = undefined;
   #running: Promise<void> = Promise.resolve();
   #isStopped = false;
 
-  constructor(options: LogStoreOptions, tuning: StoreTuning, log: CommitLog, index: QueueIndex) {
+  constructor(
+    options: LogStoreOptions,
+    tuning: StoreTuning,
+    parts: {
+      readonly log: CommitLog;
+      readonly index: QueueIndex;
+      readonly derived: readonly DerivedState[];
+    },
+  ) {
     this.#options = options;
     this.#tuning = tuning;
-    this.#log = log;
-    this.#index = index;
-    this.#reader = new LogReader(log, index, options.logger);
+    this.#log = parts.log;
+    this.#index = parts.index;
+    this.#derived = parts.derived;
+    this.#reader = new LogReader(parts.log, parts.index, options.logger);
   }
 
   start(): void {
@@ -54,6 +65,8 @@ export class Retention {
       const segment = this.#log.segments[0] as Segment; // length > 1
       if (segment.lastStoreTimestampMs >= oldestMs) break;
       if (segment.endOffset > this.#log.keptOffset) break;
+      if (!(await this.#isDeletable(segment.endOffset as PhysicalOffset))) break; // of the log
+      if (this.#isStopped) break;
       this.#log.segments.shift();
       await segment.close();
       await this.#log.removeFile(segment);
@@ -62,6 +75,14 @@ export class Retention {
     if (deletedCount === 0) return;
     await this.#moveMinima();
     logger.info('deleted old messages', { segments: deletedCount, from: this.#log.beginOffset });
+  }
+
+  /** Whether nobody needs records below `offset` any more, such as messages that wait for their time. */
+  async #isDeletable(offset: PhysicalOffset): Promise<boolean> {
+    for (const state of this.#derived) {
+      if ((await state.isDeletable?.(offset)) === false) return false;
+    }
+    return true;
   }
 
   async #moveMinima(): Promise<void> {

@@ -9,7 +9,7 @@ import type { Clock, Timer } from '../../../platform/clock.ts';
 import type { Files } from '../../../platform/files.ts';
 import { RmqError } from '../../../protocol/errors.ts';
 import type { Logger } from '../../shared/logger.ts';
-import type { StateSource } from '../message-store.ts';
+import type { StateRange, StateRows, StateSource } from '../message-store.ts';
 import type { StoreTuning } from '../options.ts';
 import type { Database, DatabaseFactory, DatabaseOperation } from './database.ts';
 import { keyRangeEnd } from './database.ts';
@@ -43,6 +43,7 @@ export class QueueIndex {
   #timer: Timer | undefined = undefined;
   #writing: Promise<void> = Promise.resolve();
   #failure: RmqError | undefined = undefined;
+  #isHeld = false;
   readonly #clock: Clock;
   readonly #logger: Logger;
   readonly #tuning: StoreTuning;
@@ -175,8 +176,20 @@ export class QueueIndex {
     this.request();
   }
 
+  /**
+   * No batches by time until `release`: what memory knows does not fit the dispatched offset, as while
+   * recovery looks again at records that have been dispatched before.
+   */
+  hold(): void {
+    this.#isHeld = true;
+  }
+
+  release(): void {
+    this.#isHeld = false;
+  }
+
   request(): void {
-    if (this.#timer !== undefined || this.#failure !== undefined) return;
+    if (this.#timer !== undefined || this.#failure !== undefined || this.#isHeld) return;
     this.#timer = this.#clock.setTimer(this.#tuning.batchIntervalMs, () => {
       this.#timer = undefined;
       this.write({ sync: false }).catch(() => undefined); // `failure` says it, sends are refused
@@ -296,6 +309,22 @@ export class QueueIndex {
     for await (const [key, value] of this.#database.iterator({ gte, lt: gte + keyRangeEnd })) {
       yield [key.slice(statePrefix.length), value];
     }
+  }
+
+  /** See `MessageStore.readState`: in the row of the batches, so that none is under way. */
+  readState(range: StateRange, maxCount: number, use: (rows: StateRows) => void): Promise<void> {
+    const next = this.#writing.then(async () => {
+      const rows: (readonly [string, Uint8Array])[] = [];
+      const gte = statePrefix + range.from;
+      const lt = statePrefix + range.until;
+      for await (const [key, value] of this.#database.iterator({ gte, lt })) {
+        rows.push([key.slice(statePrefix.length), value]);
+        if (rows.length >= maxCount) break;
+      }
+      use(rows);
+    });
+    this.#writing = next.catch(() => undefined); // `next` itself tells its caller
+    return next;
   }
 
   /** Deletes the state under a prefix. */
