@@ -46,9 +46,12 @@ export class BrokerModel {
   readonly #groups = new Map<string, SimMessage[]>();
   deliveryCount = 0;
   readonly #attemptsMax: number;
+  readonly #isAnsweredFirst: boolean;
 
-  constructor(attemptsMax: number) {
-    this.#attemptsMax = attemptsMax;
+  /** `isAnsweredFirst`: nobody receives a message before its producer has the answer (no network between). */
+  constructor(options: { readonly attemptsMax: number; readonly isAnsweredFirst: boolean }) {
+    this.#attemptsMax = options.attemptsMax;
+    this.#isAnsweredFirst = options.isAnsweredFirst;
   }
 
   sent(fields: {
@@ -99,7 +102,7 @@ export class BrokerModel {
       const name = `message ${message.number} (${message.kind})`;
       check(message.state !== 'refused', `${name} is delivered though it was refused`);
       check(
-        message.state !== 'pending' || message.kind === 'transaction',
+        message.state !== 'pending' || message.kind === 'transaction' || !this.#isAnsweredFirst,
         `${name} is delivered before its send was answered`,
       );
       const isRolledBack = message.kind === 'transaction' && message.decision === 'ROLLBACK';
@@ -117,7 +120,7 @@ export class BrokerModel {
           `${name} is delivered again while it is invisible`,
         );
       }
-      this.#checkOrder(message, inBatch);
+      this.#checkOrder(message, queueOffset, inBatch);
       inBatch.add(message);
       message.queueOffset = queueOffset;
       message.deliveryCount += 1;
@@ -129,11 +132,11 @@ export class BrokerModel {
   }
 
   /** All before it in its group are done, or before it in the same answer. */
-  #checkOrder(message: SimMessage, inBatch: ReadonlySet<SimMessage>): void {
+  #checkOrder(message: SimMessage, queueOffset: number, inBatch: ReadonlySet<SimMessage>): void {
     if (message.group === '') return;
     for (const before of this.#groups.get(message.group) ?? []) {
-      if (before === message) return;
-      if (before.state !== 'acked' || before.isDone || inBatch.has(before)) continue;
+      if (before.queueOffset < 0 || before.queueOffset >= queueOffset) continue;
+      if (before.isDone || inBatch.has(before)) continue;
       // Given up between its last delivery and now.
       if (before.attempt >= this.#attemptsMax) continue;
       check(false, `message ${message.number} overtakes ${before.number} of ${message.group}`);

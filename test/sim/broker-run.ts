@@ -92,7 +92,10 @@ export class BrokerRun {
     this.#random = new SimRandom(`broker ${seed}`);
     this.#planted = options.planted;
     this.#config = drawConfig(this.#random.fork('config'));
-    this.#model = new BrokerModel(this.#config.retryCountMax + 1);
+    this.#model = new BrokerModel({
+      attemptsMax: this.#config.retryCountMax + 1,
+      isAnsweredFirst: true,
+    });
     this.#machine = new Machine({
       scheduler: this.#scheduler,
       random: this.#random.fork('machine'),

@@ -1,0 +1,200 @@
+/**
+ * `npm run crash -- [--rounds 50] [--flush sync|async|both] [--delete-index] [--seconds 1.5] [--seed N]`:
+ * a real server under load is ended by `kill -9`, again and again, and after each restart everything
+ * that was promised is looked for. With `--flush both` and without `--delete-index` the rounds take
+ * turns. A folder that broke a promise is kept and named. Exit code 1 when one was broken.
+ */
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { RemotingClient } from '../../src/client/remoting-client.ts';
+import { nodeClock } from '../../src/platform/node-clock.ts';
+import { nodeNetwork } from '../../src/platform/node-network.ts';
+import { topicOf } from '../../src/server/broker/topics/topic-table.ts';
+import { RemoteBroker } from '../../src/server/proxy/remote-broker.ts';
+import { BrokerModel } from '../sim/broker-model.ts';
+import { SimRandom } from '../sim/random.ts';
+import { type ServerProcess, startProcess } from '../support/processes.ts';
+import { GrpcSender } from './grpc-sender.ts';
+import { kinds, Load, queueCount, topicOfKind } from './load.ts';
+import { verify } from './verify.ts';
+
+const { values } = parseArgs({
+  options: {
+    rounds: { type: 'string', default: '50' },
+    flush: { type: 'string', default: 'both' },
+    'delete-index': { type: 'boolean', default: false },
+    seconds: { type: 'string', default: '1.5' },
+    seed: { type: 'string', default: String(Date.now() % 1_000_000) },
+  },
+});
+const out = (text: string): void => void process.stdout.write(`${text}\n`);
+/** Then the next rounds begin in an empty folder, so that looking at everything stays quick. */
+const roundsPerFolder = 6;
+const attemptsMax = 17;
+
+interface Totals {
+  acked: number;
+  consumed: number;
+  restartMs: number[];
+}
+
+class Life {
+  readonly server: ServerProcess;
+  readonly broker: RemoteBroker;
+  readonly grpc: GrpcSender;
+  readonly #client: RemotingClient;
+
+  constructor(server: ServerProcess) {
+    this.server = server;
+    this.#client = new RemotingClient({ network: nodeNetwork, clock: nodeClock });
+    this.grpc = new GrpcSender(String(server.ready.grpc));
+    this.broker = new RemoteBroker({
+      clusterName: 'DefaultCluster',
+      brokerName: 'broker-a',
+      address: String(server.ready.broker),
+      client: this.#client,
+    });
+  }
+
+  static async start(dataDir: string, flush: string): Promise<Life> {
+    const flags = ['--data', dataDir, '--flush', flush, '--segment-size', '32MiB'];
+    return new Life(await startProcess(flags));
+  }
+
+  async kill(): Promise<void> {
+    const { child } = this.server;
+    const ended = once(child, 'exit');
+    child.kill('SIGKILL');
+    await ended;
+    await this.close();
+  }
+
+  async close(): Promise<void> {
+    this.grpc.close();
+    await this.#client.close();
+  }
+}
+
+/** Some rounds in one folder. */
+async function runFolder(
+  random: SimRandom,
+  options: { readonly firstRound: number; readonly roundCount: number; readonly flush: string },
+  totals: Totals,
+): Promise<void> {
+  const dataDir = await mkdtemp(join(tmpdir(), 'rmq-crash-'));
+  const model = new BrokerModel({ attemptsMax, isAnsweredFirst: false });
+  const sizes: number[] = [];
+  let life = await Life.start(dataDir, options.flush);
+  try {
+    for (const kind of kinds) {
+      const attributes = { 'message.type': kind.toUpperCase() };
+      await life.broker.putTopic(topicOf(topicOfKind[kind], queueCount, 6, attributes));
+    }
+    for (let index = 0; index < options.roundCount; index += 1) {
+      const round = options.firstRound + index;
+      const load = await loadAndKill(life, { model, sizes, random, incarnation: round + 1 });
+      const isIndexDeleted = values['delete-index'] || (values.flush === 'both' && round % 3 === 2);
+      if (isIndexDeleted) await rm(join(dataDir, 'broker', 'index'), { recursive: true });
+      const beganMs = performance.now();
+      life = await Life.start(dataDir, options.flush);
+      totals.restartMs.push(performance.now() - beganMs);
+      const messageCount = await verify(life.broker, dataDir, model, sizes);
+      totals.acked += load.ackedCount;
+      totals.consumed += load.consumedCount;
+      const how = `${options.flush}${isIndexDeleted ? ', index deleted' : ''}`;
+      out(
+        `round ${round} (${how}): ${load.ackedCount} acknowledged, ${load.consumedCount} consumed; ` +
+          `${messageCount} messages hold, restart ${totals.restartMs.at(-1)?.toFixed(0)} ms`,
+      );
+    }
+    await settleTransactions(life, model, sizes, random);
+    await life.server.stop();
+    await life.close();
+    await rm(dataDir, { recursive: true });
+  } catch (error) {
+    life.server.child.kill('SIGKILL');
+    out(`a promise is broken, the folder is ${dataDir}; --seed ${values.seed}`);
+    out(life.server.log());
+    throw error;
+  }
+}
+
+async function loadAndKill(
+  life: Life,
+  options: {
+    readonly model: BrokerModel;
+    readonly sizes: number[];
+    readonly random: SimRandom;
+    readonly incarnation: number;
+  },
+): Promise<Load> {
+  const { broker, grpc } = life;
+  let failure: Error | undefined;
+  const failed = (error: unknown): void => {
+    failure ??= error instanceof Error ? error : new Error(String(error));
+  };
+  const load = new Load({ ...options, broker, grpc, failed });
+  load.start();
+  const forMs = Number(values.seconds) * 1_000 * (0.3 + options.random.fraction() * 1.4);
+  await new Promise((resolve) => setTimeout(resolve, forMs));
+  await life.kill();
+  load.isOver = true;
+  options.model.processDied();
+  if (failure !== undefined) throw failure;
+  return load;
+}
+
+/** Each producer that is left without an answer says again what it decided; then all must be there. */
+async function settleTransactions(
+  life: Life,
+  model: BrokerModel,
+  sizes: number[],
+  random: SimRandom,
+): Promise<void> {
+  const { broker, grpc } = life;
+  const load = new Load({ model, sizes, broker, grpc, random, incarnation: -1, failed: () => {} });
+  for (const message of model.messages) {
+    if (message.kind !== 'transaction' || message.state !== 'acked') continue;
+    await new Promise<void>((resolve) => load.decide(message, undefined, () => resolve()));
+  }
+  const messageCount = await verify(life.broker, String(life.server.ready.dataDir), model, sizes);
+  const topic = topicOfKind.transaction;
+  let count = 0;
+  for (const { maxOffset } of await broker.topicQueues(topic)) count += maxOffset;
+  const committed = model.messages.filter(
+    (message) =>
+      message.kind === 'transaction' && message.state === 'acked' && message.decision === 'COMMIT',
+  );
+  if (count < committed.length) {
+    throw new Error(
+      `${committed.length} transactions are committed, ${count} messages are visible`,
+    );
+  }
+  out(`  ${messageCount} messages, ${committed.length} committed transactions, all there`);
+}
+
+async function main(): Promise<void> {
+  const roundCount = Number(values.rounds);
+  const totals: Totals = { acked: 0, consumed: 0, restartMs: [] };
+  const random = new SimRandom(values.seed);
+  out(`seed ${values.seed}`);
+  for (let first = 0; first < roundCount; first += roundsPerFolder) {
+    const isSync = (first / roundsPerFolder) % 2 === 0;
+    const flush = values.flush === 'both' ? (isSync ? 'sync' : 'async') : values.flush;
+    const count = Math.min(roundsPerFolder, roundCount - first);
+    await runFolder(random, { firstRound: first, roundCount: count, flush }, totals);
+  }
+  const restarts = totals.restartMs.toSorted((a, b) => a - b);
+  out(
+    `${roundCount} kills, 0 messages lost: ${totals.acked} acknowledged, ${totals.consumed} consumed; ` +
+      `restart to ready: median ${restarts[restarts.length >> 1]?.toFixed(0)} ms, worst ${restarts.at(-1)?.toFixed(0)} ms`,
+  );
+}
+
+await main().catch((error: unknown) => {
+  out(error instanceof Error ? (error.stack ?? error.message) : String(error));
+  process.exitCode = 1;
+});
