@@ -4,7 +4,8 @@ import { RmqError } from '../protocol/errors.ts';
 import { formatHostPort } from './host-port.ts';
 import type { Connection, ConnectionHandler, HostPort, Listener, Network } from './network.ts';
 
-class NodeConnection implements Connection {
+/** A TCP socket, or TLS on one. */
+export class NodeConnection implements Connection {
   readonly local: HostPort;
   readonly remote: HostPort;
   readonly #socket: Socket;
@@ -26,6 +27,15 @@ class NodeConnection implements Connection {
 
   setHandler(handler: ConnectionHandler): void {
     this.#handler = handler;
+  }
+
+  /** Gives the socket up, paused, with `head` to be read again: somebody else goes on with it. */
+  release(head: Buffer): Socket {
+    this.#handler = undefined;
+    this.#socket.pause();
+    this.#socket.removeAllListeners('data');
+    this.#socket.unshift(head);
+    return this.#socket;
   }
 
   write(chunk: Uint8Array): boolean {

@@ -4,12 +4,14 @@ import type { Files } from '../platform/files.ts';
 import { parseHostPort } from '../platform/host-port.ts';
 import type { HostPort, Network } from '../platform/network.ts';
 import type { Random } from '../platform/random.ts';
+import type { Tls } from '../platform/tls.ts';
 import type { Logger } from './shared/logger.ts';
 
 export interface ServerPorts {
   readonly clock: Clock;
   readonly random: Random;
   readonly network: Network;
+  readonly tls: Tls;
   readonly files: Files;
   readonly logger: Logger;
 }

@@ -50,9 +50,15 @@ export async function startProxyRole(options: {
     registerIntervalMs: settings.registerIntervalMs,
     registrationWindowMs: settings.registrationWindowMs,
   });
-  const { dataDir, tls } = settings;
-  const shared = { cluster, producers, transactions, clock, random, logger };
-  const proxy = new GrpcProxy({ ...shared, files, dataDir, tls, self });
+  const shared = { cluster, producers, transactions, clock, random, logger, files, network };
+  const proxy = new GrpcProxy({
+    ...shared,
+    tlsPort: ports.tls,
+    dataDir: settings.dataDir,
+    tls: settings.tls,
+    transport: settings.grpcTransport,
+    self,
+  });
   const stop = async (): Promise<void> => {
     // Out of the routes first, so that clients go elsewhere while what is under way is answered.
     await cluster.stop();

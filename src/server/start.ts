@@ -87,10 +87,11 @@ export async function nodePorts(
   settings: ServerSettings,
   writeLog: (line: string) => void,
 ): Promise<ServerPorts> {
-  const [{ nodeClock }, { nodeRandom }, { nodeNetwork }, files] = await Promise.all([
+  const [{ nodeClock }, { nodeRandom }, { nodeNetwork }, { nodeTls }, files] = await Promise.all([
     import('../platform/node-clock.ts'),
     import('../platform/node-random.ts'),
     import('../platform/node-network.ts'),
+    import('../platform/node-tls.ts'),
     settings.dataDir === undefined
       ? import('../platform/memory-files.ts').then(({ MemoryFiles }) => new MemoryFiles())
       : import('../platform/node-files.ts').then(({ NodeFiles }) => new NodeFiles()),
@@ -99,6 +100,7 @@ export async function nodePorts(
     clock: nodeClock,
     random: nodeRandom,
     network: nodeNetwork,
+    tls: nodeTls,
     files,
     logger: createLogger({ level: settings.logLevel, clock: nodeClock, write: writeLog }),
   };

@@ -4,15 +4,17 @@
  */
 import type { Clock } from '../../platform/clock.ts';
 import type { Files } from '../../platform/files.ts';
-import type { HostPort } from '../../platform/network.ts';
+import type { HostPort, Network } from '../../platform/network.ts';
 import type { Random } from '../../platform/random.ts';
+import type { Tls } from '../../platform/tls.ts';
+import type { Service } from '../../transport/grpc/call.ts';
+import type { GrpcTransport } from '../../transport/grpc/transport.ts';
 import type { Logger } from '../shared/logger.ts';
 import type { ClusterView } from './cluster-view.ts';
 import { loadCertificate } from './grpc/certificate.ts';
-import { GrpcListener } from './grpc/listener.ts';
 import { ParkedPolls } from './grpc/parked-polls.ts';
-import { GrpcServer } from './grpc/server.ts';
 import { messagingService } from './grpc/service.ts';
+import { makeTransport, type TransportKind } from './grpc/transports.ts';
 import type { Producers } from './producers.ts';
 import { Receipts } from './receipts.ts';
 import type { SentTransactions } from './sent-transactions.ts';
@@ -28,6 +30,9 @@ export interface GrpcProxyOptions {
   readonly random: Random;
   readonly logger: Logger;
   readonly files: Files | undefined;
+  readonly network: Network;
+  readonly tlsPort: Tls;
+  readonly transport: TransportKind;
   /** Where the self-signed certificate is kept; undefined: nowhere. */
   readonly dataDir: string | undefined;
   readonly tls: { readonly certFile: string; readonly keyFile: string } | undefined;
@@ -39,12 +44,14 @@ export class GrpcProxy {
   readonly #clients: ClientRegistry;
   readonly #receipts: Receipts;
   readonly #parked: ParkedPolls = new ParkedPolls();
-  readonly #server: GrpcServer;
-  readonly #listener: GrpcListener;
+  readonly #options: GrpcProxyOptions;
+  readonly #service: Service;
+  #transport: GrpcTransport | undefined = undefined;
   #stopping: Promise<void> | undefined = undefined;
 
   constructor(options: GrpcProxyOptions) {
-    const { cluster, clock, random, logger, files, dataDir } = options;
+    const { cluster, clock, logger } = options;
+    this.#options = options;
     this.#receipts = new Receipts({ cluster, clock, logger });
     this.#clients = new ClientRegistry({
       clock,
@@ -55,14 +62,7 @@ export class GrpcProxy {
     });
     const shared = { clients: this.#clients, receipts: this.#receipts, parked: this.#parked };
     const context = { ...options, ...shared };
-    this.#server = new GrpcServer({ services: [messagingService(context)], clock });
-    this.#listener = new GrpcListener({
-      server: this.#server,
-      clock,
-      logger,
-      loadCertificate: () =>
-        loadCertificate({ files, dataDir, configured: options.tls, clock, random }),
-    });
+    this.#service = messagingService(context);
   }
 
   get clientCount(): number {
@@ -71,7 +71,16 @@ export class GrpcProxy {
 
   /** @throws RmqError PORT_IN_USE, ADDRESS_NOT_AVAILABLE */
   async start(address: HostPort): Promise<HostPort> {
-    const local = await this.#listener.listen(address);
+    const { clock, random, logger, files, dataDir, network, tlsPort, tls } = this.#options;
+    this.#transport = await makeTransport(this.#options.transport, {
+      services: [this.#service],
+      clock,
+      network,
+      tls: tlsPort,
+      log: logger,
+      loadCertificate: () => loadCertificate({ files, dataDir, configured: tls, clock, random }),
+    });
+    const local = await this.#transport.listen(address);
     this.#clients.start();
     this.#receipts.start();
     return local;
@@ -84,15 +93,13 @@ export class GrpcProxy {
   }
 
   async #stop(): Promise<void> {
-    this.#listener.closePort();
+    this.#transport?.closePort();
     this.#clients.stop();
     this.#receipts.stop();
     this.#parked.close();
     await this.#receipts.giveBackAll();
     for (const client of this.#clients.all()) client.sink?.end();
-    this.#server.drain(drainMs);
-    await this.#listener.drained(drainMs);
-    this.#server.close();
-    this.#listener.destroyConnections();
+    await this.#transport?.drain(drainMs);
+    this.#transport?.close();
   }
 }

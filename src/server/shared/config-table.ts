@@ -237,6 +237,13 @@ export const settingsTable = [
     isFileless: true,
   },
   {
+    key: 'grpc-transport',
+    kind: { type: 'choice', choices: ['own', 'grpc-js'] },
+    group: 'Process',
+    default: 'grpc-js',
+    description: 'HTTP/2 of the gRPC port: our own, which is faster, or the library grpc-js',
+  },
+  {
     key: 'log-level',
     kind: { type: 'choice', choices: ['error', 'warn', 'info', 'debug'] },
     group: 'Process',

@@ -237,6 +237,7 @@ function buildSettings(given: ReadonlyMap<string, Given>, defaultDataDir: string
     registrationWindowMs: values.number('registration-window'),
     tls: tlsOf(values),
     isInsecureAllowed: values.isOn('insecure'),
+    grpcTransport: values.text('grpc-transport') as ServerSettings['grpcTransport'], // one of the choices
     logLevel: values.text('log-level') as ServerSettings['logLevel'], // one of the choices
   };
   checkTogether(server, values);

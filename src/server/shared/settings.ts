@@ -40,5 +40,7 @@ export interface ServerSettings {
   readonly registrationWindowMs: number;
   readonly tls: { readonly certFile: string; readonly keyFile: string } | undefined;
   readonly isInsecureAllowed: boolean;
+  /** Which HTTP/2 the gRPC port speaks with. */
+  readonly grpcTransport: 'own' | 'grpc-js';
   readonly logLevel: 'error' | 'warn' | 'info' | 'debug';
 }

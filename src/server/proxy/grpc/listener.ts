@@ -6,9 +6,10 @@
 import { createServer, type Server, type Socket } from 'node:net';
 import type { Clock } from '../../../platform/clock.ts';
 import type { HostPort } from '../../../platform/network.ts';
+import type { TlsMaterial } from '../../../platform/tls.ts';
 import { RmqError } from '../../../protocol/errors.ts';
-import type { Logger } from '../../shared/logger.ts';
-import type { GrpcServer, TlsMaterial } from './server.ts';
+import type { TransportLog } from '../../../transport/grpc/transport.ts';
+import type { GrpcServer } from './server.ts';
 
 const tlsHandshakeByte = 0x16;
 /** A connection that has not said its first byte by then is closed. */
@@ -20,7 +21,7 @@ export class GrpcListener {
   readonly #server: GrpcServer;
   readonly #listener: Server;
   readonly #clock: Clock;
-  readonly #logger: Logger;
+  readonly #log: TransportLog;
   readonly #loadCertificate: () => Promise<TlsMaterial>;
   readonly #sockets = new Set<Socket>();
   readonly #plaintext: Inject;
@@ -30,13 +31,13 @@ export class GrpcListener {
   constructor(options: {
     readonly server: GrpcServer;
     readonly clock: Clock;
-    readonly logger: Logger;
+    readonly log: TransportLog;
     /** Called once, when the first TLS client comes. */
     readonly loadCertificate: () => Promise<TlsMaterial>;
   }) {
     this.#server = options.server;
     this.#clock = options.clock;
-    this.#logger = options.logger;
+    this.#log = options.log;
     this.#loadCertificate = options.loadCertificate;
     const injector = options.server.plaintext();
     this.#plaintext = (socket) => injector.injectConnection(socket);
@@ -56,7 +57,7 @@ export class GrpcListener {
       this.#listener.listen(address.port, address.host, () => {
         this.#listener.off('error', refuse);
         this.#listener.on('error', (error) =>
-          this.#logger.warn('cannot accept a connection', { reason: error.message }),
+          this.#log.warn('cannot accept a connection', { reason: error.message }),
         );
         const local = this.#listener.address();
         const port = typeof local === 'object' && local !== null ? local.port : address.port;
@@ -129,7 +130,7 @@ export class GrpcListener {
       (error: unknown) => {
         this.#tls = undefined; // The next client tries again.
         const reason = error instanceof Error ? error.message : String(error);
-        this.#logger.error('cannot serve TLS', { reason });
+        this.#log.error('cannot serve TLS', { reason });
         socket.destroy();
       },
     );

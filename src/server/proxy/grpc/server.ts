@@ -14,6 +14,7 @@ import {
 } from '@grpc/grpc-js';
 import type { Clock } from '../../../platform/clock.ts';
 import type { HostPort } from '../../../platform/network.ts';
+import type { TlsMaterial } from '../../../platform/tls.ts';
 import type {
   Call,
   DuplexMethod,
@@ -37,11 +38,6 @@ type AnyCall =
 
 const identity = (bytes: Buffer): Buffer => bytes;
 const asBuffer = (bytes: Uint8Array): Buffer => bytes as Buffer; // Codecs hand out Buffers.
-
-export interface TlsMaterial {
-  readonly key: Buffer;
-  readonly cert: Buffer;
-}
 
 /** The gRPC server of a proxy, without its port. */
 export class GrpcServer {

@@ -1,10 +1,8 @@
 import { connect } from 'node:http2';
 import { Server, ServerCredentials } from '@grpc/grpc-js';
 import { expect, it, onTestFinished } from 'vitest';
-import {
-  timeoutMs,
-  tolerateLongDeadlines,
-} from '../../../../src/server/proxy/grpc/long-deadlines.ts';
+import { tolerateLongDeadlines } from '../../../../src/server/proxy/grpc/long-deadlines.ts';
+import { timeoutMs } from '../../../../src/transport/grpc/timeout.ts';
 
 const identity = (bytes: Buffer): Buffer => bytes;
 const method = {
