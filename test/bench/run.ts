@@ -3,12 +3,7 @@
  * the ratio does not: `npm run bench [-- PATTERN]`. Times are medians of rounds.
  */
 import { randomBytes } from 'node:crypto';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { nodeClock } from '../../src/platform/node-clock.ts';
-import { NodeFiles } from '../../src/platform/node-files.ts';
-import { nodeRandom } from '../../src/platform/node-random.ts';
 import type {
   MessageDraft,
   PhysicalOffset,
@@ -21,12 +16,10 @@ import {
   recordSizeBytes,
 } from '../../src/protocol/message/record.ts';
 import type { PopResult, SendResult } from '../../src/server/broker/api.ts';
-import { Broker } from '../../src/server/broker/broker.ts';
-import { silentLogger } from '../../src/server/shared/logger.ts';
-import { memoryDatabaseFactory } from '../../src/server/store/index/level-database.ts';
-import { LogStore } from '../../src/server/store/log-store.ts';
+import type { Broker } from '../../src/server/broker/broker.ts';
 import { RingQueue } from '../../src/util/ring-queue.ts';
 import { TimerWheel } from '../../src/util/timer-wheel.ts';
+import { startBroker } from './bench-broker.ts';
 
 const pattern = new RegExp(process.argv[2] ?? '');
 const roundCount = 9;
@@ -159,50 +152,6 @@ async function queues(): Promise<void> {
     ],
   );
   wheel.clear();
-}
-
-interface Bench {
-  readonly broker: Broker;
-  stop(): Promise<void>;
-}
-
-async function startBroker(flush: 'sync' | 'async'): Promise<Bench> {
-  const folder = await mkdtemp(join(tmpdir(), 'rmq-bench-'));
-  const store = new LogStore({
-    files: new NodeFiles(),
-    clock: nodeClock,
-    logger: silentLogger,
-    openDatabase: await memoryDatabaseFactory(),
-    databaseFolder: undefined,
-    folder: join(folder, 'store'),
-    flush,
-    segmentSizeBytes: 64 << 20,
-    retentionMs: 3_600_000,
-    minFreeBytes: 0,
-    storeHost: host,
-  });
-  const broker = new Broker({
-    store,
-    clock: nodeClock,
-    random: nodeRandom,
-    logger: silentLogger,
-    storeHost: host,
-    settings: {
-      clusterName: 'bench',
-      brokerName: 'bench',
-      isAutoCreateTopicEnabled: true,
-      isAutoCreateGroupEnabled: true,
-      defaultTopicQueueCount: 1,
-    },
-  });
-  await store.start();
-  await broker.start();
-  const stop = async (): Promise<void> => {
-    broker.stop();
-    await store.stop();
-    await rm(folder, { recursive: true, force: true });
-  };
-  return { broker, stop };
 }
 
 /** Sends `count` messages, `inFlight` at a time; resolves when all are kept. */

@@ -92,7 +92,7 @@ export class Broker implements BrokerApi {
     this.#groups = new GroupTable({ store, isAutoCreate: settings.isAutoCreateGroupEnabled });
     const deadLetters = new DeadLetters({ store, topics: this.#topics, logger });
     const brokerName = settings.brokerName;
-    this.#delivery = new Delivery({ store, clock, brokerName, deadLetters });
+    this.#delivery = new Delivery({ store, clock, logger, brokerName, deadLetters });
     this.#transactions = new Transactions({
       store,
       topics: this.#topics,

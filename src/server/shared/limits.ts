@@ -2,14 +2,19 @@
 export const limits = {
   /** Receives that may wait at a time, all groups together; facts/broker.md §10. */
   parkedReceiveCountMax: 100_000,
+  /** Of these, receives of one group for one topic. */
+  parkedReceivesOfGroupMax: 10_000,
   /** Messages of one receive. */
   receiveCountMax: 32,
   /** Bytes of bodies in one receive; the first message always fits. */
   receiveSizeMaxBytes: 8 << 20,
-  /** Messages in flight in one queue of one group; more wait until some are acknowledged. */
-  inFlightCountMax: 20_000,
-  /** Ordered delivery: messages of one queue held back behind their message group's head. */
-  heldBackCountMax: 2_000,
+  /**
+   * Messages in flight, or held back behind their message group's head, in one queue of one group:
+   * nothing new of the queue is delivered until some are acknowledged. About 200 bytes each.
+   */
+  openMessageCountMax: 200_000,
+  /** The same, of all queues and groups together. */
+  openMessageTotalMax: 2_000_000,
   /** Index entries examined for one receive before it looks at the next queue. */
   examinedEntryCountMax: 800,
   topicCountMax: 100_000,

@@ -9,7 +9,7 @@ import { TagFilter } from '../../../protocol/filter/tag-filter.ts';
 import type { PhysicalOffset, QueueOffset } from '../../../protocol/message/message.ts';
 import type { Reply } from '../../../util/reply.ts';
 import { TimerWheel } from '../../../util/timer-wheel.ts';
-import { limits } from '../../shared/limits.ts';
+import type { Logger } from '../../shared/logger.ts';
 import type {
   MessageStore,
   StateBatch,
@@ -24,20 +24,23 @@ import type {
   PopRequest,
   PopResult,
 } from '../api.ts';
+import { Attempts, attemptPrefix, type Repeat } from './attempts.ts';
 import type { DeadLetters } from './dead-letters.ts';
+import type { InFlight } from './in-flight.ts';
 import { PopJob } from './pop-job.ts';
-import { decodeState, encodeState, type InFlight, QueueState } from './queue-state.ts';
+import { type OpenBudget, QueueState } from './queue-state.ts';
 import { formatReceiptHandle, parseReceiptHandle, type ReceiptHandle } from './receipt-handle.ts';
-
-const prefix = 'delivery/';
-const repeatCountMax = 20_000;
-
-/** A batch that may be asked for again by its attempt id. */
-export interface Repeat {
-  readonly state: QueueState;
-  readonly offset: number;
-  readonly deliveredAtMs: number;
-}
+import {
+  blockKey,
+  decodeBlock,
+  decodeHeader,
+  encodeBlock,
+  encodeHeader,
+  parseStateKey,
+  stateKey,
+  statePrefix,
+} from './state-codec.ts';
+import { WaitingReceives } from './waiting-receives.ts';
 
 export interface CommittedOffset {
   readonly group: string;
@@ -52,46 +55,79 @@ export interface PopPlan {
   readonly retryCountMax: number;
 }
 
+/** What a group has of a topic. */
+class Consumption {
+  readonly states: QueueState[] = [];
+  /** Receives so far: each begins at the next queue, so that all queues get their turn. */
+  turn = 0;
+}
+
 export class Delivery implements StateSource {
   readonly store: MessageStore;
   readonly clock: Clock;
   readonly brokerName: string;
   readonly deadLetters: DeadLetters;
   readonly wheel: TimerWheel;
-  readonly #states = new Map<string, Map<string, QueueState[]>>();
+  readonly waiting: WaitingReceives = new WaitingReceives();
+  readonly #logger: Logger;
+  readonly #consumptions = new Map<string, Map<string, Consumption>>();
+  readonly #budget: OpenBudget = { count: 0 };
+  readonly #attempts = new Attempts();
   readonly #dirty = new Set<QueueState>();
+  /** States that are full and get nothing new. */
+  readonly #paused = new Set<QueueState>();
   #deleted: string[] = [];
-  /** Receives that wait, by topic and group. */
-  readonly #parked = new Map<string, Map<string, Set<PopJob>>>();
-  #parkedCount = 0;
+  #turn = 0;
   /** Nobody waits any more. */
   isStopped = false;
-  readonly #repeats = new Map<string, readonly Repeat[]>();
-  #turn = 0;
 
   constructor(options: {
     readonly store: MessageStore;
     readonly clock: Clock;
+    readonly logger: Logger;
     readonly brokerName: string;
     readonly deadLetters: DeadLetters;
   }) {
     this.store = options.store;
     this.clock = options.clock;
+    this.#logger = options.logger;
     this.brokerName = options.brokerName;
     this.deadLetters = options.deadLetters;
     this.wheel = new TimerWheel(options.clock, { resolutionMs: 5 });
-    this.store.onVisible((queue) => this.#wake(queue.topic, queue.queueId));
+    this.store.onVisible((queue) => this.#wakeAll(queue));
   }
 
   async load(): Promise<void> {
-    for await (const [key, value] of this.store.loadState(prefix)) {
-      const [group, topic, queueId] = key.slice(prefix.length).split('/');
-      if (group === undefined || topic === undefined || queueId === undefined) continue;
-      const state = this.#make(group, topic, Number(queueId));
-      decodeState(state, value);
-      const queue = this.store.queue(topic, state.queueId);
-      state.clamp(queue.minOffset, queue.maxOffset);
+    let last: QueueState | undefined;
+    for await (const [key, value] of this.store.loadState(statePrefix)) {
+      const parts = parseStateKey(key);
+      if (parts === undefined) continue;
+      const { group, topic, queueId, block } = parts;
+      if (block === undefined) {
+        if (last !== undefined) this.#loaded(last);
+        last = this.#make(group, topic, queueId);
+        decodeHeader(last, value);
+        continue;
+      }
+      // A header comes before its blocks, and both are written together.
+      const state = this.find(group, topic, queueId);
+      if (state === undefined) continue;
+      state.storedBlocks.add(block);
+      decodeBlock(state, block, value);
     }
+    if (last !== undefined) this.#loaded(last);
+    const find = (group: string, topic: string, queueId: number): QueueState | undefined =>
+      this.find(group, topic, queueId);
+    for await (const [key, value] of this.store.loadState(attemptPrefix)) {
+      this.#attempts.restore(key, value, find);
+    }
+  }
+
+  #loaded(state: QueueState): void {
+    state.dirtyBlocks.clear();
+    const queue = this.store.queue(state.topic, state.queueId);
+    state.clamp(queue.minOffset, queue.maxOffset);
+    this.changed(state);
   }
 
   collect(batch: StateBatch): void {
@@ -99,9 +135,18 @@ export class Delivery implements StateSource {
     this.#deleted = [];
     for (const state of this.#dirty) {
       state.isDirty = false;
-      batch.put(keyOf(state), encodeState(state));
+      batch.put(stateKey(state), encodeHeader(state));
+      for (const block of state.dirtyBlocks) {
+        const bytes = encodeBlock(state, block);
+        if (bytes !== undefined) {
+          batch.put(blockKey(state, block), bytes);
+          state.storedBlocks.add(block);
+        } else if (state.storedBlocks.delete(block)) batch.delete(blockKey(state, block));
+      }
+      state.dirtyBlocks.clear();
     }
     this.#dirty.clear();
+    this.#attempts.collect(batch);
   }
 
   /** To be called after every change of a state. */
@@ -109,44 +154,48 @@ export class Delivery implements StateSource {
     if (!state.isDirty || state.isDropped) return;
     this.#dirty.add(state);
     this.store.requestStateWrite();
-    if (this.#parkedCount > 0) this.#arm(state);
+    if (this.waiting.count > 0) this.#arm(state);
   }
 
   /** Sets the timer for the next message that becomes visible, if somebody waits for one. */
   #arm(state: QueueState): void {
-    if (state.isDropped || state.inFlight.size === 0) return;
-    if (this.#parked.get(state.topic)?.has(state.group) !== true) return;
-    if (state.nextVisibleMs >= state.timerDueMs) return;
+    const dueMs = state.nextVisibleMs;
+    if (dueMs >= state.timerDueMs || state.isDropped) return;
+    if (!this.waiting.isWaitedFor(state.group, state.topic, state.queueId)) return;
     if (state.timer !== undefined) this.wheel.cancel(state.timer);
-    state.timerDueMs = state.nextVisibleMs;
-    const delayMs = Math.max(1, state.nextVisibleMs - this.clock.nowMs());
+    state.timerDueMs = dueMs;
+    const delayMs = Math.max(1, dueMs - this.clock.nowMs());
     state.timer = this.wheel.set(delayMs, () => {
       state.timer = undefined;
       state.timerDueMs = Number.POSITIVE_INFINITY;
-      this.#wake(state.topic, state.queueId, state.group);
-      // In the past: nobody waits for this very queue. The next who does sets the timer.
+      this.wake(state);
+      // In the past: those that wait are reading already, and look again before they wait.
       if (state.nextVisibleMs > this.clock.nowMs()) this.#arm(state);
     });
   }
 
-  #make(group: string, topic: string, queueId: number): QueueState {
-    let topics = this.#states.get(group);
+  #consumption(group: string, topic: string): Consumption {
+    let topics = this.#consumptions.get(group);
     if (topics === undefined) {
       topics = new Map();
-      this.#states.set(group, topics);
+      this.#consumptions.set(group, topics);
     }
-    let list = topics.get(topic);
-    if (list === undefined) {
-      list = [];
-      topics.set(topic, list);
+    let consumption = topics.get(topic);
+    if (consumption === undefined) {
+      consumption = new Consumption();
+      topics.set(topic, consumption);
     }
-    const state = new QueueState(group, topic, queueId);
-    list[queueId] = state;
+    return consumption;
+  }
+
+  #make(group: string, topic: string, queueId: number): QueueState {
+    const state = new QueueState(group, topic, queueId, this.#budget);
+    this.#consumption(group, topic).states[queueId] = state;
     return state;
   }
 
   find(group: string, topic: string, queueId: number): QueueState | undefined {
-    return this.#states.get(group)?.get(topic)?.[queueId];
+    return this.#consumptions.get(group)?.get(topic)?.states[queueId];
   }
 
   /** The state, made on first use: a new group starts at the oldest message of a queue that is whole. */
@@ -175,8 +224,8 @@ export class Delivery implements StateSource {
       return () => undefined;
     }
     const filter = new TagFilter(request.filter.expression);
-    const turn = this.#turn++;
-    const job = new PopJob({ delivery: this, plan, filter, turn, reply });
+    const first = this.#consumption(request.group, request.topic).turn++ % plan.queues.length;
+    const job = new PopJob({ delivery: this, plan, filter, turn: this.#turn++, first, reply });
     const begin = (): void => job.run();
     // A group that starts behind the newest message must find that place again after a crash, or it
     // would skip what came in between. When the write fails, reading goes on (nothing new comes in).
@@ -196,27 +245,6 @@ export class Delivery implements StateSource {
     return isBehind;
   }
 
-  /** Lets the job wait for its queues. @returns an error when too many wait already. */
-  park(job: PopJob): RmqError | undefined {
-    if (this.#parkedCount >= limits.parkedReceiveCountMax) {
-      return new RmqError('POLLING_FULL', `${this.#parkedCount} receives are waiting, the limit`);
-    }
-    const { topic, group } = job.request;
-    let groups = this.#parked.get(topic);
-    if (groups === undefined) {
-      groups = new Map();
-      this.#parked.set(topic, groups);
-    }
-    let jobs = groups.get(group);
-    if (jobs === undefined) {
-      jobs = new Set();
-      groups.set(group, jobs);
-    }
-    jobs.add(job);
-    this.#parkedCount++;
-    return undefined;
-  }
-
   /** Has those wake a parked receive that become visible in its queues. */
   armQueues(group: string, queues: readonly StoredQueue[]): void {
     for (const queue of queues) {
@@ -225,65 +253,79 @@ export class Delivery implements StateSource {
     }
   }
 
-  unpark(job: PopJob): void {
-    const { topic, group } = job.request;
-    const groups = this.#parked.get(topic);
-    const jobs = groups?.get(group);
-    if (jobs?.delete(job) !== true) return;
-    this.#parkedCount--;
-    if (jobs.size === 0) groups?.delete(group);
-    if (groups?.size === 0) this.#parked.delete(topic);
+  /** A queue has new messages. */
+  #wakeAll(queue: StoredQueue): void {
+    if (this.waiting.count === 0) return;
+    for (const group of this.waiting.groupsOf(queue.topic)) this.#wake(group, queue);
   }
 
-  /** Runs those that wait for that queue, of one group or all, for as long as it has something. */
-  #wake(topic: string, queueId: number, group?: string): void {
-    const groups = this.#parked.get(topic);
-    if (groups === undefined) return;
-    for (const one of group === undefined ? [...groups.keys()] : [group]) {
-      const state = this.find(one, topic, queueId);
-      // In the order of their arrival; who is answered leaves the set.
-      for (const job of groups.get(one) ?? []) {
-        const wanted = job.request.queueId;
-        if (wanted >= 0 && wanted !== queueId) continue;
-        if (state !== undefined && !this.#hasWork(state)) break;
-        job.run();
-      }
+  /** Something of that queue may be had again. */
+  wake(state: QueueState): void {
+    if (this.waiting.count === 0) return;
+    this.#wake(state.group, this.store.queue(state.topic, state.queueId));
+  }
+
+  /** Runs those that wait for the queue, for as long as it has something. */
+  #wake(group: string, queue: StoredQueue): void {
+    const state = this.find(group, queue.topic, queue.queueId);
+    for (const job of this.waiting.of(group, queue.topic, queue.queueId)) {
+      if (state !== undefined && !this.#hasWork(state, queue)) return;
+      job.runQueue(queue);
     }
   }
 
   /** Whether looking at that queue may bring something. */
-  #hasWork(state: QueueState): boolean {
-    if (state.waiting.size > 0) return true;
-    if (state.inFlight.size > 0 && state.nextVisibleMs <= this.clock.nowMs()) return true;
-    if (state.isFull) return false;
-    return state.next < this.store.queue(state.topic, state.queueId).maxOffset;
+  #hasWork(state: QueueState, queue: StoredQueue): boolean {
+    if (state.nextVisibleMs <= this.clock.nowMs()) return true;
+    return state.next < queue.maxOffset && !state.isFull;
+  }
+
+  /** Something could not be read: whoever waits tries again after a while. */
+  wakeLater(state: QueueState, delayMs: number): void {
+    if (!this.isStopped) this.wheel.set(delayMs, () => this.wake(state));
+  }
+
+  /** A receive found the state full: nothing new is delivered until some of it is done. */
+  paused(state: QueueState): void {
+    if (this.#paused.has(state)) return;
+    this.#paused.add(state);
+    const { group, topic, queueId, openCount } = state;
+    this.#logger.warn('too much in flight or held back: the queue gets nothing new', {
+      group,
+      topic,
+      queueId,
+      messages: openCount,
+      messagesOfAllGroups: this.#budget.count,
+    });
+  }
+
+  #resume(): void {
+    for (const state of this.#paused) {
+      if (state.isFull) continue;
+      this.#paused.delete(state);
+      const { group, topic, queueId } = state;
+      this.#logger.info('the queue gets new messages again', { group, topic, queueId });
+      this.wake(state);
+    }
   }
 
   /** Ends every wait with an empty result: the broker stops. */
   releaseAll(): void {
     this.isStopped = true;
-    for (const groups of [...this.#parked.values()]) {
-      for (const jobs of [...groups.values()]) for (const job of [...jobs]) job.cancel();
-    }
+    for (const job of this.waiting.all()) job.cancel();
     this.wheel.clear();
   }
 
-  remember(request: PopRequest, batch: readonly Repeat[]): void {
-    if (request.attemptId === undefined || batch.length === 0) return;
-    this.#repeats.set(repeatKey(request), batch);
-    if (this.#repeats.size <= repeatCountMax) return;
-    const oldest = this.#repeats.keys().next();
-    if (oldest.done !== true) this.#repeats.delete(oldest.value);
+  remember(job: PopJob, batch: readonly Repeat[]): void {
+    if (job.attemptKey === undefined || batch.length === 0) return;
+    this.#attempts.remember(job.attemptKey, job.request, batch);
   }
 
-  /** What is still in flight of the batch that this attempt id got. */
-  repeatOf(request: PopRequest): readonly Repeat[] {
-    if (request.attemptId === undefined) return [];
-    const nowMs = this.clock.nowMs();
-    return (this.#repeats.get(repeatKey(request)) ?? []).filter((one) => {
-      const entry = one.state.inFlight.get(one.offset);
-      return entry?.deliveredAtMs === one.deliveredAtMs && entry.visibleAtMs > nowMs;
-    });
+  /** What is still in flight of the answer that the job's question got before. */
+  repeatOf(job: PopJob): readonly Repeat[] {
+    return job.attemptKey === undefined
+      ? []
+      : this.#attempts.find(job.attemptKey, this.clock.nowMs());
   }
 
   ack(request: AckRequest, reply: Reply<readonly (RmqError | undefined)[], RmqError>): void {
@@ -294,30 +336,17 @@ export class Delivery implements StateSource {
     const found = this.#resolve(request, text);
     if (found instanceof RmqError) return found;
     if (found === undefined) return undefined;
-    this.finish(found.state, found.entry.offset);
+    this.finish(found.state, found.one);
     return undefined;
   }
 
   /** Done with a message: committed, and whoever waits behind it goes on. */
-  finish(state: QueueState, offset: number): void {
-    const isOrdered = state.inFlight.get(offset)?.messageGroup !== undefined;
+  finish(state: QueueState, one: InFlight): void {
     const wasFull = state.isFull;
-    state.remove(offset);
+    state.remove(one);
     this.changed(state);
-    if (isOrdered) this.wakeWaiting(state);
-    else if (wasFull) this.wake(state);
-  }
-
-  /** Something of that queue may be had again. */
-  wake(state: QueueState): void {
-    this.#wake(state.topic, state.queueId, state.group);
-  }
-
-  /** Ordered delivery: a message group may have become free. */
-  wakeWaiting(state: QueueState): void {
-    if (state.waiting.size > 0 || state.inFlight.size > 0) {
-      this.#wake(state.topic, state.queueId, state.group);
-    }
+    if (one.messageGroup !== undefined) this.wake(state);
+    if (wasFull && this.#paused.size > 0) this.#resume();
   }
 
   /**
@@ -327,7 +356,7 @@ export class Delivery implements StateSource {
   #resolve(
     request: { readonly group: string; readonly topic: string },
     text: string,
-  ): { state: QueueState; entry: InFlight; handle: ReceiptHandle } | RmqError | undefined {
+  ): { state: QueueState; one: InFlight; handle: ReceiptHandle } | RmqError | undefined {
     let handle: ReceiptHandle;
     try {
       handle = parseReceiptHandle(text);
@@ -342,26 +371,23 @@ export class Delivery implements StateSource {
     if (state === undefined || handle.queueOffset >= state.next) {
       return new RmqError('INVALID_RECEIPT_HANDLE', 'receipt handle is unknown');
     }
-    const entry = state.inFlight.get(handle.queueOffset);
-    if (entry === undefined) {
-      if (state.isDone(handle.queueOffset)) return undefined;
+    const one = state.find(handle.queueOffset);
+    if (one === undefined) return undefined; // done
+    const isCurrent = handle.popTimeMs >= one.deliveredAtMs;
+    if (!isCurrent || one.visibleAtMs <= this.clock.nowMs()) {
       return new RmqError('INVALID_RECEIPT_HANDLE', 'receipt handle is expired');
     }
-    const isCurrent = handle.popTimeMs >= entry.deliveredAtMs;
-    if (!isCurrent || entry.visibleAtMs <= this.clock.nowMs()) {
-      return new RmqError('INVALID_RECEIPT_HANDLE', 'receipt handle is expired');
-    }
-    return { state, entry, handle };
+    return { state, one, handle };
   }
 
   changeInvisibleTime(request: ChangeInvisibleTimeRequest, reply: Reply<string, RmqError>): void {
     const found = this.#resolve(request, request.receiptHandle);
     if (found instanceof RmqError) return reply(found);
     if (found === undefined) return reply(request.receiptHandle);
-    const { state, entry, handle } = found;
-    const nowMs = Math.max(this.clock.nowMs(), entry.deliveredAtMs);
-    if (request.isSuspend && entry.attempt > 0) entry.attempt--;
-    state.hide(entry, nowMs + request.invisibleTimeMs);
+    const { state, one, handle } = found;
+    const nowMs = Math.max(this.clock.nowMs(), one.deliveredAtMs);
+    if (request.isSuspend && one.attempt > 0) one.attempt--;
+    state.hide(one, nowMs + request.invisibleTimeMs);
     this.changed(state);
     reply(
       formatReceiptHandle({
@@ -377,16 +403,15 @@ export class Delivery implements StateSource {
   sendToDeadLetters(request: DeadLetterRequest, reply: Reply<undefined, RmqError>): void {
     const found = this.#resolve(request, request.receiptHandle);
     if (found === undefined || found instanceof RmqError) return reply(found);
-    const { state, entry, handle } = found;
+    const { state, one, handle } = found;
     const offset = handle.physicalOffset as PhysicalOffset; // the field's meaning
     this.store.readAt(offset).then(
       (message) => {
-        if (message === undefined || message.queueOffset !== entry.offset) {
+        if (message === undefined || message.queueOffset !== one.offset) {
           return reply(new RmqError('MESSAGE_NOT_FOUND', `no message at offset ${offset}`));
         }
-        this.deadLetters.add(state.group, message, entry.attempt, (error) => {
-          const isThere = state.inFlight.get(entry.offset) === entry;
-          if (error === undefined && isThere) this.finish(state, entry.offset);
+        this.deadLetters.add(state.group, message, one.attempt, (error) => {
+          if (error === undefined) this.finish(state, one);
           reply(error);
         });
       },
@@ -402,10 +427,10 @@ export class Delivery implements StateSource {
   /** Committed offsets of a group, of all groups when undefined. */
   listOffsets(group: string | undefined): CommittedOffset[] {
     const offsets: CommittedOffset[] = [];
-    for (const [name, topics] of this.#states) {
+    for (const [name, topics] of this.#consumptions) {
       if (group !== undefined && group !== name) continue;
-      for (const list of topics.values()) {
-        for (const state of list) {
+      for (const { states } of topics.values()) {
+        for (const state of states) {
           if (state === undefined) continue;
           const offset = state.committed as QueueOffset; // counted in offsets
           offsets.push({ group: name, topic: state.topic, queueId: state.queueId, offset });
@@ -420,44 +445,37 @@ export class Delivery implements StateSource {
     const state = this.find(group, topic, queueId) ?? this.#make(group, topic, queueId);
     state.reset(offset);
     this.changed(state);
-    this.#wake(topic, queueId, group);
+    this.wake(state);
   }
 
   dropTopic(topic: string): void {
-    for (const jobs of [...(this.#parked.get(topic)?.values() ?? [])]) {
-      const gone = new RmqError('TOPIC_NOT_FOUND', `topic ${topic} was deleted`);
-      for (const job of [...jobs]) job.fail(gone);
-    }
-    for (const [group, topics] of this.#states) {
-      const list = topics.get(topic);
-      if (list === undefined) continue;
+    const gone = new RmqError('TOPIC_NOT_FOUND', `topic ${topic} was deleted`);
+    for (const job of this.waiting.all(topic)) job.fail(gone);
+    for (const [group, topics] of this.#consumptions) {
+      const consumption = topics.get(topic);
+      if (consumption === undefined) continue;
       topics.delete(topic);
-      this.#forget(list);
-      if (topics.size === 0) this.#states.delete(group);
+      this.#forget(consumption);
+      if (topics.size === 0) this.#consumptions.delete(group);
     }
   }
 
   dropGroup(group: string): void {
-    for (const list of this.#states.get(group)?.values() ?? []) this.#forget(list);
-    this.#states.delete(group);
+    for (const one of this.#consumptions.get(group)?.values() ?? []) this.#forget(one);
+    this.#consumptions.delete(group);
   }
 
-  #forget(list: readonly (QueueState | undefined)[]): void {
-    for (const state of list) {
+  #forget({ states }: Consumption): void {
+    for (const state of states) {
       if (state === undefined) continue;
       state.isDropped = true;
       if (state.timer !== undefined) this.wheel.cancel(state.timer);
       this.#dirty.delete(state);
-      this.#deleted.push(keyOf(state));
+      this.#paused.delete(state);
+      this.#deleted.push(stateKey(state));
+      for (const block of state.storedBlocks) this.#deleted.push(blockKey(state, block));
+      state.forget();
     }
     this.store.requestStateWrite();
   }
-}
-
-function keyOf(state: QueueState): string {
-  return `${prefix}${state.group}/${state.topic}/${state.queueId}`;
-}
-
-function repeatKey(request: PopRequest): string {
-  return `${request.group}\n${request.topic}\n${request.attemptId ?? ''}`;
 }

@@ -1,8 +1,9 @@
 /**
- * One receive: collects messages from its queues, waits when there are none, answers once. Offsets are
- * reserved before anything is read, so that no two receives get the same message; what cannot be
- * handed out after all (cancelled, unreadable) goes back.
+ * One receive: collects messages from its queues, one after the other, waits when there are none, and
+ * answers once. Whatever it awaits, the state may have changed afterwards: messages are reserved
+ * before they are read, so that no two receives get the same one.
  */
+
 import type { RmqError } from '../../../protocol/errors.ts';
 import type { TagFilter } from '../../../protocol/filter/tag-filter.ts';
 import type { StoredMessage } from '../../../protocol/message/message.ts';
@@ -12,18 +13,24 @@ import type { WheelTimer } from '../../../util/timer-wheel.ts';
 import { limits } from '../../shared/limits.ts';
 import type { QueueEntry, StoredQueue } from '../../store/message-store.ts';
 import type { PoppedMessage, PopRequest, PopResult } from '../api.ts';
-import type { Delivery, PopPlan, Repeat } from './delivery.ts';
-import { InFlight, type QueueState } from './queue-state.ts';
+import { attemptKeyOf, type Repeat } from './attempts.ts';
+import type { Delivery, PopPlan } from './delivery.ts';
+import type { InFlight } from './in-flight.ts';
+import type { QueueState } from './queue-state.ts';
+import { readOffsets } from './read-offsets.ts';
 import { formatReceiptHandle, orderedReviveQueueId } from './receipt-handle.ts';
 
-const deadLetterRetryMs = 1_000;
+/** How long a message rests that could not be read or copied. */
+const failurePauseMs = 1_000;
 /** Index entries read at once where some may not be for us. */
 const pickyReadCount = 64;
-/** Of a message that is being read: it may belong to any group. */
-const unknownGroup = '\u0000';
 
 export class PopJob {
   readonly request: PopRequest;
+  /** Names the client's question, if it said so. */
+  readonly attemptKey: string | undefined;
+  /** Later receives have higher numbers. */
+  readonly turn: number;
   readonly #delivery: Delivery;
   readonly #plan: PopPlan;
   readonly #filter: TagFilter;
@@ -32,6 +39,9 @@ export class PopJob {
   readonly #deadlineMs: number;
   readonly #found: PoppedMessage[] = [];
   readonly #batch: Repeat[] = [];
+  /** Of ordered delivery: what is in `#batch`, and messages that were read and not yet handed out. */
+  readonly #mine = new Set<InFlight>();
+  readonly #loaded = new Map<InFlight, StoredMessage>();
   #sizeBytes = 0;
   #isAnswered = false;
   #isCancelled = false;
@@ -45,29 +55,43 @@ export class PopJob {
     readonly plan: PopPlan;
     readonly filter: TagFilter;
     readonly turn: number;
+    /** Which of the queues comes first. */
+    readonly first: number;
     readonly reply: Reply<PopResult, RmqError>;
   }) {
     this.#delivery = options.delivery;
     this.#plan = options.plan;
     this.request = options.plan.request;
+    this.attemptKey = attemptKeyOf(this.request);
+    this.turn = options.turn;
     this.#filter = options.filter;
     this.#reply = options.reply;
-    this.#first = options.plan.queues.length === 0 ? 0 : options.turn % options.plan.queues.length;
+    this.#first = options.first;
     this.#deadlineMs = this.#delivery.clock.monotonicMs() + this.request.pollingTimeMs;
   }
 
-  /** Looks for messages now; called again by whoever makes one visible. */
+  /** Looks for messages in all its queues. */
   run(): void {
-    if (this.#isAnswered) return;
+    if (!this.#begin()) return;
+    const repeats = this.#delivery.repeatOf(this);
+    if (repeats.length > 0) this.#repeat(repeats);
+    else this.#nextQueue(0);
+  }
+
+  /** Looks at one queue, in which a message became visible while the job waited for all. */
+  runQueue(queue: StoredQueue): void {
+    if (this.#begin()) this.#visit(queue, () => this.#settle([queue]));
+  }
+
+  #begin(): boolean {
+    if (this.#isAnswered) return false;
     if (this.#isRunning) {
       this.#runAgain = true;
-      return;
+      return false;
     }
     this.#isRunning = true;
     this.#runAgain = false;
-    const repeats = this.#delivery.repeatOf(this.request);
-    if (repeats.length > 0) this.#repeat(repeats);
-    else this.#nextQueue(0);
+    return true;
   }
 
   /** Ends a wait with an error. */
@@ -86,12 +110,20 @@ export class PopJob {
 
   #nextQueue(index: number): void {
     const { queues } = this.#plan;
-    if (index >= queues.length || this.#isFull || this.#isCancelled) return this.#settle();
+    if (index >= queues.length || this.#isOver) return this.#settle(queues);
     const queue = queues[(this.#first + index) % queues.length] as StoredQueue; // in range
+    this.#visit(queue, () => this.#nextQueue(index + 1));
+  }
+
+  /** First what became visible again, then what nobody of the group has had. */
+  #visit(queue: StoredQueue, then: () => void): void {
     const state = this.#delivery.stateOf(this.request.group, queue, this.request.startFrom);
-    this.#redeliver(queue, state, () =>
-      this.#deliverNew(queue, state, 0, () => this.#nextQueue(index + 1)),
-    );
+    if (this.request.isOrdered) return this.#deliverOrdered(queue, state, 0, then);
+    this.#deliverVisible(queue, state, () => this.#deliverNew(queue, state, 0, then));
+  }
+
+  get #isOver(): boolean {
+    return this.#isCancelled || this.#isFull;
   }
 
   get #isFull(): boolean {
@@ -107,8 +139,9 @@ export class PopJob {
   }
 
   /** Everything has been looked at: answer, wait, or look again. */
-  #settle(): void {
+  #settle(visited: readonly StoredQueue[]): void {
     this.#isRunning = false;
+    this.#loaded.clear();
     if (this.#isCancelled || this.#found.length > 0) return this.#answer();
     if (this.#runAgain) {
       // Not at once: a long run of messages that do not match must not hold the loop.
@@ -118,7 +151,7 @@ export class PopJob {
     const leftMs = this.#deadlineMs - this.#delivery.clock.monotonicMs();
     if (leftMs <= 0 || this.#delivery.isStopped) return this.#answer();
     if (!this.#isParked) {
-      const refused = this.#delivery.park(this);
+      const refused = this.#delivery.waiting.add(this);
       if (refused !== undefined) {
         this.#isAnswered = true;
         return this.#reply(refused);
@@ -126,7 +159,7 @@ export class PopJob {
       this.#isParked = true;
       this.#deadlineTimer = this.#delivery.wheel.set(leftMs, () => this.#answer());
     }
-    this.#delivery.armQueues(this.request.group, this.#plan.queues);
+    this.#delivery.armQueues(this.request.group, visited);
   }
 
   #answer(): void {
@@ -136,7 +169,7 @@ export class PopJob {
     }
     this.#end();
     if (this.#isCancelled) this.#giveBack();
-    else this.#delivery.remember(this.request, this.#batch);
+    else this.#delivery.remember(this, this.#batch);
     this.#reply({
       messages: this.#isCancelled ? [] : this.#found,
       poppedAtMs: this.#delivery.clock.nowMs(),
@@ -146,7 +179,7 @@ export class PopJob {
 
   #end(): void {
     this.#isAnswered = true;
-    if (this.#isParked) this.#delivery.unpark(this);
+    if (this.#isParked) this.#delivery.waiting.remove(this);
     if (this.#deadlineTimer !== undefined) this.#delivery.wheel.cancel(this.#deadlineTimer);
   }
 
@@ -161,236 +194,219 @@ export class PopJob {
 
   #giveBack(): void {
     for (const { state, offset, deliveredAtMs } of this.#batch) {
-      const entry = state.inFlight.get(offset);
-      if (entry?.deliveredAtMs !== deliveredAtMs) continue;
-      entry.attempt--;
-      state.hide(entry, this.#delivery.clock.nowMs());
+      const one = state.find(offset);
+      if (one?.deliveredAtMs !== deliveredAtMs) continue;
+      one.attempt--;
+      state.hide(one, this.#delivery.clock.nowMs());
       this.#delivery.changed(state);
       this.#delivery.wake(state);
     }
   }
 
-  /** Messages whose invisible time has passed, and ordered ones whose group is free again. */
-  #redeliver(queue: StoredQueue, state: QueueState, then: () => void): void {
-    const nowMs = this.#delivery.clock.nowMs();
-    const entries = state.visible(nowMs, this.#room);
-    for (const offset of state.released(this.#room - entries.length)) {
-      const entry = new InFlight(offset, state.waiting.get(offset) ?? '');
-      state.waiting.delete(offset);
-      state.add(entry);
-      entries.push(entry);
-    }
-    if (entries.length === 0) return then();
-    for (const entry of entries) entry.isReserved = true;
-    this.#readEach(queue, entries, 0, [], (messages) => {
-      for (let index = 0; index < entries.length; index++) {
-        this.#handOut(state, entries[index] as InFlight, messages[index]); // index < length
+  /** Messages whose invisible time has passed, and ordered ones whose turn it is. */
+  #deliverVisible(queue: StoredQueue, state: QueueState, then: () => void): void {
+    const taken = state.take(this.#delivery.clock.nowMs(), this.#room);
+    if (taken.length === 0) return then();
+    const missing = taken.filter((one) => !this.#loaded.has(one));
+    const { store } = this.#delivery;
+    readOffsets(store, queue, missing, (messages) => {
+      let next = 0;
+      for (const one of taken) {
+        const message = this.#loaded.get(one) ?? messages[next++];
+        this.#loaded.delete(one);
+        this.#handOut(state, one, message);
       }
       then();
     });
   }
 
-  /** Reads the records of single offsets, one after the other; undefined where there is none. */
-  #readEach(
-    queue: StoredQueue,
-    entries: readonly InFlight[],
-    index: number,
-    found: (StoredMessage | Error | undefined)[],
-    then: (messages: readonly (StoredMessage | Error | undefined)[]) => void,
-  ): void {
-    const entry = entries[index];
-    if (entry === undefined) return then(found);
-    const next = (message: StoredMessage | Error | undefined): void => {
-      found.push(message);
-      this.#readEach(queue, entries, index + 1, found, then);
-    };
-    const offset = entry.offset as QueueEntry['queueOffset']; // an offset of this queue
-    this.#delivery.store.readEntries(queue, offset, 1, (indexed) => {
-      if (indexed instanceof Error) return next(indexed);
-      if (indexed[0]?.queueOffset !== offset) return next(undefined);
-      this.#delivery.store.readMessages(indexed, (messages) => {
-        next(messages instanceof Error ? messages : messages[0]);
-      });
-    });
+  #handOut(state: QueueState, one: InFlight, message: StoredMessage | Error | undefined): void {
+    if (!one.isOpen) return; // reset or acknowledged meanwhile
+    if (message instanceof Error) return this.#pause(state, one);
+    if (message === undefined) return this.#delivery.finish(state, one);
+    const isNext = one.earlier === undefined || this.#mine.has(one.earlier);
+    if (this.#isOver || !isNext) {
+      state.release(one);
+      return this.#delivery.changed(state);
+    }
+    if (one.attempt > this.#plan.retryCountMax) return this.#bury(state, one, message);
+    this.#deliver(state, one, message);
   }
 
-  #handOut(state: QueueState, entry: InFlight, message: StoredMessage | Error | undefined): void {
-    entry.isReserved = false;
-    if (state.inFlight.get(entry.offset) !== entry) return; // reset or acknowledged meanwhile
-    if (message instanceof Error) return this.#comeBack(state, entry, 1_000);
-    if (message === undefined) return this.#delivery.finish(state, entry.offset);
-    const group = entry.messageGroup;
-    const isBlocked = group !== undefined && this.#isBlocked(state, group, entry.offset);
-    if (this.#isCancelled || this.#isFull || isBlocked) return this.#comeBack(state, entry, 0);
-    if (entry.attempt > this.#plan.retryCountMax) return this.#bury(state, entry, message);
-    this.#take(state, entry, message);
-  }
-
-  #comeBack(state: QueueState, entry: InFlight, delayMs: number): void {
-    state.hide(entry, this.#delivery.clock.nowMs() + delayMs);
+  #pause(state: QueueState, one: InFlight): void {
+    state.hide(one, this.#delivery.clock.nowMs() + failurePauseMs);
     this.#delivery.changed(state);
   }
 
   /** Past its last attempt: into the dead letters, and only then done. */
-  #bury(state: QueueState, entry: InFlight, message: StoredMessage): void {
-    entry.isReserved = true;
-    this.#delivery.deadLetters.add(state.group, message, entry.attempt, (error) => {
-      entry.isReserved = false;
-      if (state.inFlight.get(entry.offset) !== entry) return; // the offset was reset
-      if (error !== undefined) return this.#comeBack(state, entry, deadLetterRetryMs);
-      this.#delivery.finish(state, entry.offset);
+  #bury(state: QueueState, one: InFlight, message: StoredMessage): void {
+    one.isReserved = true;
+    this.#delivery.deadLetters.add(state.group, message, one.attempt, (error) => {
+      if (!one.isOpen) return; // the offset was reset
+      if (error !== undefined) return this.#pause(state, one);
+      this.#delivery.finish(state, one);
     });
   }
 
-  #take(state: QueueState, entry: InFlight, message: StoredMessage): void {
-    const nowMs = Math.max(this.#delivery.clock.nowMs(), entry.deliveredAtMs + 1);
-    const { invisibleTimeMs } = this.request;
-    entry.attempt++;
-    entry.deliveredAtMs = nowMs;
-    state.hide(entry, nowMs + invisibleTimeMs);
+  #deliver(state: QueueState, one: InFlight, message: StoredMessage): void {
+    const nowMs = Math.max(this.#delivery.clock.nowMs(), one.deliveredAtMs + 1);
+    one.attempt++;
+    one.deliveredAtMs = nowMs;
+    state.hide(one, nowMs + this.request.invisibleTimeMs);
     this.#delivery.changed(state);
-    this.#push(state, entry, message);
+    this.#push(state, one, message);
   }
 
-  #push(state: QueueState, entry: InFlight, message: StoredMessage): void {
-    const { deliveredAtMs } = entry;
+  #push(state: QueueState, one: InFlight, message: StoredMessage): void {
+    const { deliveredAtMs } = one;
     this.#sizeBytes += message.storeSizeBytes;
-    this.#batch.push({ state, offset: entry.offset, deliveredAtMs });
-    const invisibleTimeMs = entry.visibleAtMs - deliveredAtMs;
+    this.#batch.push({ state, offset: one.offset, deliveredAtMs });
+    if (one.messageGroup !== undefined) this.#mine.add(one);
+    const invisibleTimeMs = one.visibleAtMs - deliveredAtMs;
     this.#found.push({
       message,
-      deliveryAttempt: entry.attempt,
+      deliveryAttempt: one.attempt,
       invisibleTimeMs,
       receiptHandle: formatReceiptHandle({
         popTimeMs: deliveredAtMs,
         invisibleTimeMs,
-        reviveQueueId: entry.messageGroup === undefined ? 0 : orderedReviveQueueId,
+        reviveQueueId: one.messageGroup === undefined ? 0 : orderedReviveQueueId,
         topicType: 0,
         brokerName: this.#delivery.brokerName,
         queueId: state.queueId,
-        queueOffset: entry.offset,
+        queueOffset: one.offset,
         physicalOffset: message.physicalOffset,
       }),
     });
   }
 
-  /** Messages that nobody of the group has had. */
-  #deliverNew(queue: StoredQueue, state: QueueState, examined: number, then: () => void): void {
-    const isOver = this.#isFull || this.#isCancelled || examined >= limits.examinedEntryCountMax;
-    if (isOver || state.next >= queue.maxOffset || state.isFull) {
-      if (examined >= limits.examinedEntryCountMax) this.#runAgain = true;
-      return then();
+  /** Whether new messages of the queue are to be looked at. */
+  #mayGoOn(queue: StoredQueue, state: QueueState, examinedCount: number): boolean {
+    if (this.#isOver || state.isDropped || state.next >= queue.maxOffset) return false;
+    if (examinedCount >= limits.examinedEntryCountMax) {
+      this.#runAgain = true;
+      return false;
     }
+    if (!state.isFull) return true;
+    this.#delivery.paused(state);
+    return false;
+  }
+
+  /** Messages that nobody of the group has had, without order. */
+  #deliverNew(queue: StoredQueue, state: QueueState, examined: number, then: () => void): void {
+    if (!this.#mayGoOn(queue, state, examined)) return then();
     const from = Math.max(state.next, queue.minOffset) as QueueEntry['queueOffset']; // of this queue
-    const isPicky = this.request.isOrdered || !this.#filter.isAll;
-    const readCount = isPicky ? Math.max(this.#room, pickyReadCount) : this.#room;
+    const readCount = this.#filter.isAll ? this.#room : Math.max(this.#room, pickyReadCount);
     this.#delivery.store.readEntries(queue, from, readCount, (entries) => {
+      if (entries instanceof Error) this.#delivery.wakeLater(state, failurePauseMs);
       if (entries instanceof Error || entries.length === 0) return then();
       // Somebody else may have gone on while this was read, or back.
-      if (Math.max(state.next, queue.minOffset) !== from) {
+      if (state.isDropped || Math.max(state.next, queue.minOffset) !== from) {
         return this.#deliverNew(queue, state, examined + 1, then);
       }
       let wanted = entries.filter((entry) => this.#filter.mayMatch(entry.tagsCode));
-      const last = entries[entries.length - 1] as QueueEntry; // not empty
-      state.next = last.queueOffset + 1;
-      if (!this.request.isOrdered && wanted.length > this.#room) {
-        state.next = (wanted[this.#room] as QueueEntry).queueOffset; // in range
+      let next = (entries[entries.length - 1] as QueueEntry).queueOffset + 1; // not empty
+      if (wanted.length > this.#room) {
+        next = (wanted[this.#room] as QueueEntry).queueOffset; // in range
         wanted = wanted.slice(0, this.#room);
       }
-      state.isDirty = true;
-      this.#deliverEntries(state, wanted, () => {
+      const reserved = wanted.map((entry) => state.reserve(entry.queueOffset));
+      state.moveTo(next);
+      this.#delivery.changed(state);
+      this.#deliverReserved(state, wanted, reserved, () => {
         this.#deliverNew(queue, state, examined + entries.length, then);
       });
     });
   }
 
-  #deliverEntries(state: QueueState, wanted: readonly QueueEntry[], then: () => void): void {
-    const { isOrdered } = this.request;
-    const reserved = wanted.map((entry) => {
-      const one = new InFlight(entry.queueOffset, isOrdered ? unknownGroup : undefined);
-      one.isReserved = true;
-      state.add(one);
-      return one;
-    });
-    state.advance();
-    this.#delivery.changed(state);
+  #deliverReserved(
+    state: QueueState,
+    wanted: readonly QueueEntry[],
+    reserved: readonly InFlight[],
+    then: () => void,
+  ): void {
     if (wanted.length === 0) return then();
     this.#delivery.store.readMessages(wanted, (messages) => {
       for (let index = 0; index < reserved.length; index++) {
-        const entry = reserved[index] as InFlight; // index < length
+        const one = reserved[index] as InFlight; // index < length
         const message = messages instanceof Error ? messages : messages[index];
-        if (isOrdered) this.#deliverOrdered(state, entry, message);
-        else this.#deliverOne(state, entry, message);
+        const isRead = message !== undefined && !(message instanceof Error);
+        if (isRead && !this.#isWanted(message)) this.#delivery.finish(state, one);
+        else this.#handOut(state, one, message);
       }
-      if (isOrdered) this.#delivery.wakeWaiting(state);
       then();
     });
-  }
-
-  #deliverOne(
-    state: QueueState,
-    entry: InFlight,
-    message: StoredMessage | Error | undefined,
-  ): void {
-    if (message !== undefined && !(message instanceof Error) && !this.#isWanted(message)) {
-      return this.#delivery.finish(state, entry.offset);
-    }
-    this.#handOut(state, entry, message);
   }
 
   #isWanted(message: StoredMessage): boolean {
     return this.#filter.matches(findProperty(message.properties, 'TAGS'));
   }
 
-  /** With its message group known: delivered, or made to wait behind those of its group. */
-  #deliverOrdered(
-    state: QueueState,
-    reserved: InFlight,
-    message: StoredMessage | Error | undefined,
-  ): void {
-    if (state.inFlight.get(reserved.offset) !== reserved) return;
-    if (message === undefined || message instanceof Error || !this.#isWanted(message)) {
-      return this.#deliverOne(state, reserved, message);
-    }
-    const group = findProperty(message.properties, '__SHARDINGKEY') ?? '';
-    state.inFlight.delete(reserved.offset);
-    const isFull = this.#isFull || this.#isCancelled;
-    if (isFull || this.#isBlocked(state, group, reserved.offset)) {
-      state.waiting.set(reserved.offset, group);
-      state.isDirty = true;
-      this.#delivery.changed(state);
-      return;
-    }
-    const entry = new InFlight(reserved.offset, group);
-    state.add(entry);
-    this.#handOut(state, entry, message);
+  /** In order: what is visible, and as long as there is room, new messages put into their groups. */
+  #deliverOrdered(queue: StoredQueue, state: QueueState, examined: number, then: () => void): void {
+    this.#deliverVisible(queue, state, () => {
+      if (!this.#mayGoOn(queue, state, examined)) return then();
+      if (state.isLoading) {
+        return state.afterLoading(() => this.#deliverOrdered(queue, state, examined, then));
+      }
+      // Only if nothing of the first few can be had, it pays to read more than asked for.
+      const readCount = examined === 0 ? this.#room : pickyReadCount;
+      this.#load(queue, state, readCount, (count) => {
+        if (count === 0) return then();
+        this.#deliverOrdered(queue, state, examined + count, then);
+      });
+    });
   }
 
-  /** Whether an older message of the group is with somebody else, or waits. */
-  #isBlocked(state: QueueState, group: string, offset: number): boolean {
-    for (const [waiting, its] of state.waiting) if (its === group && waiting < offset) return true;
-    const mine = new Set<number>();
-    for (const one of this.#batch) if (one.state === state) mine.add(one.offset);
-    for (const entry of state.inFlight.values()) {
-      if (entry.offset >= offset) continue;
-      if (entry.messageGroup === unknownGroup) return true;
-      if (entry.messageGroup !== group) continue;
-      if (entry.isReserved || !mine.has(entry.offset)) return true;
-    }
-    return false;
+  /** Reads new messages and puts them into their message groups; `then` is told how many. */
+  #load(
+    queue: StoredQueue,
+    state: QueueState,
+    readCount: number,
+    then: (count: number) => void,
+  ): void {
+    const { store } = this.#delivery;
+    const from = Math.max(state.next, queue.minOffset) as QueueEntry['queueOffset']; // of this queue
+    const end = (count: number): void => {
+      // This job goes on first, then those that waited for its reading.
+      then(count);
+      state.endLoading();
+    };
+    state.beginLoading();
+    store.readEntries(queue, from, readCount, (entries) => {
+      if (entries instanceof Error) this.#delivery.wakeLater(state, failurePauseMs);
+      if (entries instanceof Error || entries.length === 0) return end(0);
+      const wanted = entries.filter((entry) => this.#filter.mayMatch(entry.tagsCode));
+      store.readMessages(wanted, (messages) => {
+        if (messages instanceof Error) {
+          this.#delivery.wakeLater(state, failurePauseMs);
+          return end(0);
+        }
+        // The offset may have been reset meanwhile: then this is not what comes next.
+        if (state.isDropped || Math.max(state.next, queue.minOffset) !== from) return end(1);
+        for (const message of messages) {
+          if (message === undefined || !this.#isWanted(message)) continue;
+          const groupName = findProperty(message.properties, '__SHARDINGKEY') ?? '';
+          this.#loaded.set(state.hold(message.queueOffset, groupName), message);
+        }
+        state.moveTo((entries[entries.length - 1] as QueueEntry).queueOffset + 1); // not empty
+        this.#delivery.changed(state);
+        end(entries.length);
+      });
+    });
   }
 
   /** The same batch again, for an answer that was lost on the way. */
   #repeat(repeats: readonly Repeat[]): void {
     const step = (index: number): void => {
       const one = repeats[index];
-      if (one === undefined) return this.#settle();
-      const entry = one.state.inFlight.get(one.offset);
-      if (entry === undefined) return step(index + 1);
-      const queue = this.#delivery.store.queue(one.state.topic, one.state.queueId);
-      this.#readEach(queue, [entry], 0, [], ([message]) => {
+      if (one === undefined) return this.#settle(this.#plan.queues);
+      const open = one.state.find(one.offset);
+      if (open === undefined) return step(index + 1);
+      const { store } = this.#delivery;
+      readOffsets(store, store.queue(one.state.topic, one.state.queueId), [open], ([message]) => {
         if (message !== undefined && !(message instanceof Error)) {
-          this.#push(one.state, entry, message);
+          this.#push(one.state, open, message);
         }
         step(index + 1);
       });

@@ -1,30 +1,34 @@
 /**
  * What one group has consumed of one queue: everything below `committed` is done; above it, up to
- * `next`, are the messages in flight (and done ones that wait for an older). Pure data; who waits, who
- * wakes and what is stored is decided elsewhere.
+ * `next`, are the messages in flight or held back (and done ones that wait for an older). Pure data;
+ * who waits, who wakes and when it is stored is decided elsewhere.
+ *
+ * Each change takes at most logarithmic time, whatever is in flight. Two heaps hold what may be
+ * delivered: those visible now, by offset, and those that become visible, by time. Of a message group
+ * only the oldest is ever in a heap, so what waits behind it costs nothing but its memory.
  */
 
+import { javaHashCode } from '../../../protocol/message/java-hash.ts';
 import type { WheelTimer } from '../../../util/timer-wheel.ts';
 import { limits } from '../../shared/limits.ts';
+import { InFlight, MessageGroup } from './in-flight.ts';
+import { InFlightHeap } from './in-flight-heap.ts';
 
-/** A message that has been delivered and is not done. One shape. */
-export class InFlight {
-  readonly offset: number;
-  /** Deliveries so far. */
-  attempt = 0;
-  /** When the current attempt was handed out; handles of earlier attempts are older. */
-  deliveredAtMs = 0;
-  visibleAtMs = 0;
-  /** Message group of ordered delivery; '' for messages without one; undefined when not ordered. */
-  readonly messageGroup: string | undefined;
-  /** Being read for a delivery right now. */
-  isReserved = false;
+/** Messages in flight or held back are stored in blocks of so many offsets. */
+export const stateBlockOffsets = 64;
+/** Messages that one receive moves from those that become visible to those that are. */
+const ripenCountMax = 1_024;
+/** Longer names of message groups are kept as their hash: names that share it wait for each other. */
+const groupNameMax = 128;
 
-  constructor(offset: number, messageGroup: string | undefined) {
-    this.offset = offset;
-    this.messageGroup = messageGroup;
-  }
+/** Messages in flight and held back of all states together. */
+export interface OpenBudget {
+  count: number;
 }
+
+const byTime = (a: InFlight, b: InFlight): boolean =>
+  a.visibleAtMs < b.visibleAtMs || (a.visibleAtMs === b.visibleAtMs && a.offset < b.offset);
+const byOffset = (a: InFlight, b: InFlight): boolean => a.offset < b.offset;
 
 export class QueueState {
   readonly group: string;
@@ -33,198 +37,312 @@ export class QueueState {
   committed = 0;
   /** The first offset that no delivery has looked at. */
   next = 0;
-  /** By offset; without order, Map order is offset order. */
-  readonly inFlight = new Map<number, InFlight>();
-  /** Ordered delivery: messages looked at whose group is blocked, in queue order. */
-  readonly waiting = new Map<number, string>();
+  readonly #budget: OpenBudget;
+  readonly #open = new Map<number, InFlight>();
+  readonly #groups = new Map<string, MessageGroup>();
+  /** All of `#open` by offset from `#oldest` on, with done ones in between until they are swept. */
+  #byAge: InFlight[] = [];
+  #oldest = 0;
+  readonly #ready = new InFlightHeap(byOffset);
+  readonly #timed = new InFlightHeap(byTime);
   isDirty = false;
-  /** No message in flight becomes visible before this; may be too early, never too late. */
-  nextVisibleMs = 0;
+  /** Numbers of the blocks that changed since they were stored, and of those that are stored. */
+  readonly dirtyBlocks = new Set<number>();
+  readonly storedBlocks = new Set<number>();
+  /** Ordered delivery: somebody reads new messages; the others do what is here when that is done. */
+  #afterLoading: (() => void)[] | undefined = undefined;
   /** Wakes the receives that wait, at `timerDueMs`. Set only while there are some. */
   timer: WheelTimer | undefined = undefined;
   timerDueMs = Number.POSITIVE_INFINITY;
   /** Its topic or group was deleted: nothing of it is stored any more. */
   isDropped = false;
 
-  constructor(group: string, topic: string, queueId: number) {
+  constructor(group: string, topic: string, queueId: number, budget: OpenBudget) {
     this.group = group;
     this.topic = topic;
     this.queueId = queueId;
+    this.#budget = budget;
   }
 
-  /** Offsets at or above `committed` and below `next` that are not here are done. */
-  isDone(offset: number): boolean {
-    if (offset < this.committed) return true;
-    return offset < this.next && !this.inFlight.has(offset) && !this.waiting.has(offset);
+  /** Messages in flight and held back. */
+  get openCount(): number {
+    return this.#open.size;
   }
 
   /** Nothing new is delivered before some of it is done. */
   get isFull(): boolean {
     return (
-      this.inFlight.size >= limits.inFlightCountMax || this.waiting.size >= limits.heldBackCountMax
+      this.#open.size >= limits.openMessageCountMax ||
+      this.#budget.count >= limits.openMessageTotalMax
     );
   }
 
-  add(entry: InFlight): void {
-    this.inFlight.set(entry.offset, entry);
+  /** When the next message becomes visible; infinity when none does by itself. */
+  get nextVisibleMs(): number {
+    if (this.#ready.size > 0) return 0;
+    return this.#timed.first?.visibleAtMs ?? Number.POSITIVE_INFINITY;
+  }
+
+  find(offset: number): InFlight | undefined {
+    return this.#open.get(offset);
+  }
+
+  /** The messages that are not done, of one block of offsets. */
+  openOf(block: number): InFlight[] {
+    const found: InFlight[] = [];
+    const begin = block * stateBlockOffsets;
+    for (let offset = begin; offset < begin + stateBlockOffsets; offset++) {
+      const one = this.#open.get(offset);
+      if (one !== undefined) found.push(one);
+    }
+    return found;
+  }
+
+  isDone(offset: number): boolean {
+    return offset < this.next && !this.#open.has(offset);
+  }
+
+  /** A new message, to be delivered as soon as it is read. Offsets come in rising order. */
+  reserve(offset: number): InFlight {
+    const one = new InFlight(offset, undefined);
+    one.isReserved = true;
+    this.#add(one);
+    return one;
+  }
+
+  /** A new message of an ordered queue: it takes its place in its message group. */
+  hold(offset: number, groupName: string): InFlight {
+    const one = new InFlight(offset, this.#groupOf(groupName));
+    this.#add(one);
+    this.#place(one);
+    return one;
+  }
+
+  /** What a stored block says. Offsets come in rising order. */
+  restore(stored: {
+    readonly offset: number;
+    readonly attempt: number;
+    readonly deliveredAtMs: number;
+    readonly visibleAtMs: number;
+    readonly groupName: string | undefined;
+  }): void {
+    const { groupName } = stored;
+    const group = groupName === undefined ? undefined : this.#groupOf(groupName);
+    const one = new InFlight(stored.offset, group);
+    one.attempt = stored.attempt;
+    one.deliveredAtMs = stored.deliveredAtMs;
+    one.visibleAtMs = stored.visibleAtMs;
+    this.#add(one);
+    this.#place(one);
+  }
+
+  #groupOf(name: string): MessageGroup {
+    const key = name.length <= groupNameMax ? name : `\u0000${javaHashCode(name)}`;
+    let group = this.#groups.get(key);
+    if (group === undefined) {
+      group = new MessageGroup(key);
+      this.#groups.set(key, group);
+    }
+    return group;
+  }
+
+  #add(one: InFlight): void {
+    this.#open.set(one.offset, one);
+    this.#byAge.push(one);
+    this.#budget.count++;
+    const group = one.messageGroup;
+    if (group !== undefined) {
+      one.earlier = group.last;
+      if (group.last === undefined) group.first = one;
+      else group.last.later = one;
+      group.last = one;
+    }
+    this.#touch(one);
+  }
+
+  #touch(one: InFlight): void {
+    this.dirtyBlocks.add(Math.floor(one.offset / stateBlockOffsets));
     this.isDirty = true;
   }
 
-  /** The message is handed out, or given another invisible time. */
-  hide(entry: InFlight, visibleAtMs: number): void {
-    entry.visibleAtMs = visibleAtMs;
-    if (visibleAtMs < this.nextVisibleMs) this.nextVisibleMs = visibleAtMs;
-    this.isDirty = true;
+  /** Puts it where it belongs after a change: into a heap, when it is the next of its group. */
+  #place(one: InFlight): void {
+    this.#unplace(one);
+    if (one.isReserved || !one.isOpen || one.earlier !== undefined) return;
+    one.isReady = one.visibleAtMs === 0;
+    (one.isReady ? this.#ready : this.#timed).push(one);
+  }
+
+  #unplace(one: InFlight): void {
+    if (one.heapIndex >= 0) (one.isReady ? this.#ready : this.#timed).remove(one);
+  }
+
+  /** The message is handed out, or given another invisible time; nobody reads it any more. */
+  hide(one: InFlight, visibleAtMs: number): void {
+    one.visibleAtMs = visibleAtMs;
+    this.release(one);
+    this.#touch(one);
+  }
+
+  /** It was reserved and is not delivered: whoever comes next may have it. */
+  release(one: InFlight): void {
+    one.isReserved = false;
+    this.#place(one);
   }
 
   /**
-   * Messages whose invisible time has passed, oldest first, at most `maxCount`. Of an ordered group only
-   * those with no older one of their message group still invisible.
+   * Reserves visible messages, oldest first, at most `maxCount`: the oldest of each message group, and
+   * those behind it as long as they are visible too. Of very many that became visible at once some
+   * are taken before older ones.
    */
-  visible(nowMs: number, maxCount: number): InFlight[] {
+  take(nowMs: number, maxCount: number): InFlight[] {
     const found: InFlight[] = [];
-    if (nowMs < this.nextVisibleMs) return found;
-    let nextVisibleMs = Number.POSITIVE_INFINITY;
-    const blocked = new Set<string>();
-    for (const entry of this.#inQueueOrder()) {
-      const isVisible = !entry.isReserved && entry.visibleAtMs <= nowMs;
-      const group = entry.messageGroup;
-      const isBlocked = group !== undefined && blocked.has(group);
-      if (isVisible && !isBlocked && found.length < maxCount) {
-        found.push(entry);
-        continue;
-      }
-      if (group !== undefined) blocked.add(group);
-      // A reserved one is hidden again when it has been read; a blocked one waits for its head.
-      if (entry.isReserved || (isVisible && isBlocked)) continue;
-      nextVisibleMs = Math.min(nextVisibleMs, entry.visibleAtMs);
+    this.#ripen(nowMs);
+    // What follows in a message group may go with those before it, but with them only.
+    const followers: InFlight[] = [];
+    while (found.length < maxCount) {
+      const one = this.#ready.pop();
+      if (one === undefined) break;
+      one.isReserved = true;
+      found.push(one);
+      const { later } = one;
+      if (later === undefined || later.isReserved || later.visibleAtMs > nowMs) continue;
+      later.isReady = true;
+      this.#ready.push(later);
+      followers.push(later);
     }
-    // What was found may come back at once when it cannot be read.
-    this.nextVisibleMs = found.length > 0 ? nowMs : nextVisibleMs;
+    for (const one of followers) if (!one.isReserved) this.#ready.remove(one);
     return found;
   }
 
-  #inQueueOrder(): Iterable<InFlight> {
-    const first = this.inFlight.values().next();
-    const isOrdered = first.done !== true && first.value.messageGroup !== undefined;
-    if (!isOrdered) return this.inFlight.values();
-    return [...this.inFlight.values()].sort((a, b) => a.offset - b.offset);
-  }
-
-  /** Ordered delivery: the first waiting messages of groups that have none in flight, in queue order. */
-  released(maxCount: number): number[] {
-    const found: number[] = [];
-    if (this.waiting.size === 0) return found;
-    const blocked = new Set<string>();
-    for (const entry of this.inFlight.values()) blocked.add(entry.messageGroup ?? '');
-    for (const [offset, group] of this.waiting) {
-      if (found.length >= maxCount) break;
-      if (!blocked.has(group)) found.push(offset);
+  #ripen(nowMs: number): void {
+    for (let count = 0; count < ripenCountMax; count++) {
+      const one = this.#timed.first;
+      if (one === undefined || one.visibleAtMs > nowMs) return;
+      this.#timed.remove(one);
+      one.isReady = true;
+      this.#ready.push(one);
     }
-    return found;
   }
 
   /** Done with that message: the committed offset follows as far as it can. */
-  remove(offset: number): void {
-    // Messages of its group that are visible, but had to wait for it, count from now on.
-    if (this.inFlight.get(offset)?.messageGroup !== undefined) this.nextVisibleMs = 0;
-    this.inFlight.delete(offset);
-    this.waiting.delete(offset);
+  remove(one: InFlight): void {
+    if (!one.isOpen) return;
+    this.#close(one);
+    this.#touch(one);
+    this.advance();
+    if (this.#byAge.length > 2 * this.#open.size + stateBlockOffsets) this.#sweep();
+  }
+
+  #close(one: InFlight): void {
+    one.isOpen = false;
+    this.#open.delete(one.offset);
+    this.#budget.count--;
+    this.#unplace(one);
+    const group = one.messageGroup;
+    if (group === undefined) return;
+    const { earlier, later } = one;
+    if (earlier === undefined) group.first = later;
+    else earlier.later = later;
+    if (later === undefined) group.last = earlier;
+    else later.earlier = earlier;
+    if (group.first === undefined) this.#groups.delete(group.name);
+    else if (earlier === undefined && later !== undefined) this.#place(later);
+  }
+
+  /** Forgets the done ones among the messages by age. */
+  #sweep(): void {
+    const kept: InFlight[] = [];
+    for (let index = this.#oldest; index < this.#byAge.length; index++) {
+      const one = this.#byAge[index] as InFlight; // in range
+      if (one.isOpen) kept.push(one);
+    }
+    this.#byAge = kept;
+    this.#oldest = 0;
+  }
+
+  /** All below `next` has been looked at. */
+  moveTo(next: number): void {
+    this.next = next;
     this.isDirty = true;
-    if (offset === this.committed) this.advance();
+    this.advance();
   }
 
   /** Moves `committed` to the first message that is not done. */
   advance(): void {
-    let oldest = this.next;
-    for (const entry of this.inFlight.values()) {
-      if (entry.offset < oldest) oldest = entry.offset;
-      // Without order, messages enter by offset and keep their place: the first is the oldest.
-      if (entry.messageGroup === undefined) break;
-    }
-    for (const offset of this.waiting.keys()) {
-      if (offset < oldest) oldest = offset;
-      break; // in queue order
-    }
-    if (oldest === this.committed) return;
-    this.committed = oldest;
+    let first = this.#byAge[this.#oldest];
+    while (first !== undefined && !first.isOpen) first = this.#byAge[++this.#oldest];
+    const committed = first?.offset ?? this.next;
+    if (committed === this.committed) return;
+    this.committed = committed;
     this.isDirty = true;
   }
 
   /** Starts over at `offset`: an operator or a pull consumer said so. */
   reset(offset: number): void {
+    this.forget();
     this.committed = offset;
     this.next = offset;
-    this.inFlight.clear();
-    this.waiting.clear();
-    this.nextVisibleMs = 0;
     this.isDirty = true;
+  }
+
+  /** Drops everything that is open. */
+  forget(): void {
+    for (const one of this.#open.values()) {
+      one.isOpen = false;
+      this.#touch(one);
+    }
+    this.#budget.count -= this.#open.size;
+    this.#open.clear();
+    this.#groups.clear();
+    this.#ready.clear();
+    this.#timed.clear();
+    this.#byAge = [];
+    this.#oldest = 0;
   }
 
   /** Never past the log's end, never before its begin. */
   clamp(min: number, max: number): void {
-    for (const offset of [...this.inFlight.keys()]) {
-      if (offset < min || offset >= max) this.inFlight.delete(offset);
+    for (;;) {
+      const first = this.#byAge[this.#oldest];
+      if (first === undefined || first.offset >= min) break;
+      this.#oldest++;
+      this.#drop(first);
     }
-    for (const offset of [...this.waiting.keys()]) {
-      if (offset < min || offset >= max) this.waiting.delete(offset);
+    for (;;) {
+      const last = this.#byAge[this.#byAge.length - 1];
+      if (last === undefined || this.#byAge.length === this.#oldest || last.offset < max) break;
+      this.#byAge.pop();
+      this.#drop(last);
     }
     this.next = Math.min(Math.max(this.next, min), max);
-    this.committed = Math.min(Math.max(this.committed, min), this.next);
     this.isDirty = true;
     this.advance();
   }
-}
 
-type StoredEntry = readonly [
-  offset: number,
-  attempt: number,
-  deliveredAtMs: number,
-  visibleAtMs: number,
-  messageGroup?: string,
-];
-
-interface StoredState {
-  readonly committed: number;
-  readonly next: number;
-  readonly inFlight: readonly StoredEntry[];
-  readonly waiting: readonly (readonly [offset: number, messageGroup: string])[];
-}
-
-export function encodeState(state: QueueState): Buffer {
-  const inFlight: StoredEntry[] = [];
-  for (const one of state.inFlight.values()) {
-    const { offset, attempt, deliveredAtMs, visibleAtMs, messageGroup } = one;
-    inFlight.push(
-      messageGroup === undefined
-        ? [offset, attempt, deliveredAtMs, visibleAtMs]
-        : [offset, attempt, deliveredAtMs, visibleAtMs, messageGroup],
-    );
+  #drop(one: InFlight): void {
+    if (!one.isOpen) return;
+    this.#close(one);
+    this.#touch(one);
   }
-  const { committed, next } = state;
-  const stored: StoredState = { committed, next, inFlight, waiting: [...state.waiting] };
-  return Buffer.from(JSON.stringify(stored));
-}
 
-export function decodeState(state: QueueState, value: Uint8Array): void {
-  const stored = JSON.parse(Buffer.from(value).toString('utf8')) as StoredState; // our own
-  state.committed = stored.committed;
-  state.next = stored.next;
-  for (const [offset, attempt, deliveredAtMs, visibleAtMs, messageGroup] of stored.inFlight) {
-    const entry = new InFlight(offset, messageGroup);
-    entry.attempt = attempt;
-    entry.deliveredAtMs = deliveredAtMs;
-    entry.visibleAtMs = visibleAtMs;
-    state.inFlight.set(offset, entry);
+  get isLoading(): boolean {
+    return this.#afterLoading !== undefined;
   }
-  const waiting = new Map(stored.waiting);
-  for (const { offset, attempt, messageGroup } of state.inFlight.values()) {
-    // Was only being read for a delivery: it waits its turn again, behind older ones of its group.
-    if (attempt > 0 || messageGroup === undefined) continue;
-    state.inFlight.delete(offset);
-    waiting.set(offset, messageGroup);
+
+  /** New messages are being read and will be `hold`; nobody else may meanwhile. */
+  beginLoading(): void {
+    this.#afterLoading = [];
   }
-  for (const [offset, group] of [...waiting].sort(([a], [b]) => a - b)) {
-    state.waiting.set(offset, group);
+
+  /** Calls `then` when the reading under way has ended. */
+  afterLoading(then: () => void): void {
+    this.#afterLoading?.push(then);
+  }
+
+  endLoading(): void {
+    const waiting = this.#afterLoading ?? [];
+    this.#afterLoading = undefined;
+    for (const then of waiting) then();
   }
 }
