@@ -63,7 +63,7 @@ export class Producers implements TransactionChecker {
     clients.add(client);
     const { message, transactionId, brokerName, queueOffset, physicalOffset } = check;
     this.#sent.add(message.topic, transactionId, { brokerName, queueOffset, physicalOffset });
-    const popped = { message, receiptHandle: '', deliveryAttempt: 1, invisibleTimeMs: 0 };
+    const popped = { message, receiptHandle: '', deliveryAttempt: 1 };
     client.sink.send({
       recoverOrphanedTransactionCommand: {
         message: outgoingMessage(popped, message.topic),

@@ -16,8 +16,11 @@ import { grpcType, hiddenProperties } from './message-type.ts';
 /** A compressed body may not become larger than this: a few bytes could else fill the memory. */
 const inflatedMaxBytes = 64 << 20;
 
-export function outgoingMessage(popped: PoppedMessage, topicSubscribed: string): MessageInit {
-  const { message, receiptHandle, deliveryAttempt } = popped;
+export function outgoingMessage(
+  delivery: Pick<PoppedMessage, 'message' | 'receiptHandle' | 'deliveryAttempt'>,
+  topicSubscribed: string,
+): MessageInit {
+  const { message, receiptHandle, deliveryAttempt } = delivery;
   const properties = decodeProperties(message.properties);
   const { body, encoding } = plainBody(message);
   const userProperties = new Map<string, string>();

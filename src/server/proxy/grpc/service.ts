@@ -1,7 +1,6 @@
 /**
  * The method table of `apache.rocketmq.v2.MessagingService`. What is not built yet (RecallMessage,
- * PullMessage, the offset RPCs, SyncLiteSubscription, the Admin service) is not in the
- * table, and so answered UNIMPLEMENTED.
+ * SyncLiteSubscription) is not in the table, and so answered UNIMPLEMENTED.
  */
 import { ackMessage } from './ack-message.ts';
 import type { Service } from './call.ts';
@@ -9,6 +8,8 @@ import { changeInvisibleDuration } from './change-invisible-duration.ts';
 import { endTransaction } from './end-transaction.ts';
 import { forwardToDeadLetters } from './forward-to-dead-letters.ts';
 import { heartbeat, notifyClientTermination } from './heartbeat.ts';
+import { getOffset, queryOffset, updateOffset } from './offsets.ts';
+import { pullMessage } from './pull-message.ts';
 import { queryAssignment } from './query-assignment.ts';
 import { queryRoute } from './query-route.ts';
 import { receiveMessage } from './receive-message.ts';
@@ -31,6 +32,10 @@ export function messagingService(context: ServiceContext): Service {
       telemetry(context),
       notifyClientTermination(context),
       changeInvisibleDuration(context),
+      pullMessage(context),
+      updateOffset(context),
+      getOffset(context),
+      queryOffset(context),
     ],
   };
 }

@@ -12,6 +12,8 @@ export const pollingTimeMaxMs = 20_000;
 export const pollingMarginMs = 30;
 
 export const batchSizeMax = 32;
+/** Bytes of one PullMessage; the first message always fits. */
+export const pullSizeMaxBytes = 8 << 20;
 export const bodySizeMaxBytes = 4 * 1024 * 1024;
 export const userPropertyCountMax = 128;
 export const userPropertiesSizeMaxBytes = 16_384;
