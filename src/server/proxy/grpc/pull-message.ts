@@ -2,7 +2,6 @@
  * PullMessage: reads a queue from an offset; whoever pulls keeps the offset (UpdateOffset). Apache's proxy
  * answers UNIMPLEMENTED; ours answers like its Remoting pull: status, messages, next offset, end.
  */
-import type { RmqError } from '../../../protocol/errors.ts';
 import {
   Code,
   decodePullMessageRequest,
@@ -109,7 +108,7 @@ function statusOfPull(result: PullResult): StatusInit {
   }
 }
 
-function fail(context: ServiceContext, out: OutStream, error: RmqError | unknown): void {
+function fail(context: ServiceContext, out: OutStream, error: unknown): void {
   logFailure(context.logger, 'PullMessage', error);
   out.send(encodePullMessageResponse({ status: statusOf(error) }));
   out.end();
