@@ -57,6 +57,7 @@ export async function startProxyRole(options: {
     dataDir: settings.dataDir,
     tls: settings.tls,
     transport: settings.grpcTransport,
+    delayMaxMs: settings.delayMaxMs,
     self,
   });
   const stop = async (): Promise<void> => {

@@ -44,6 +44,7 @@ export async function startBroker(flush: 'sync' | 'async'): Promise<Bench> {
       isAutoCreateTopicEnabled: true,
       isAutoCreateGroupEnabled: true,
       defaultTopicQueueCount: 1,
+      delayMaxMs: 259_200_000,
     },
   });
   await store.start();

@@ -175,6 +175,7 @@ export class BrokerRun {
         isAutoCreateTopicEnabled: true,
         isAutoCreateGroupEnabled: true,
         defaultTopicQueueCount: 4,
+        delayMaxMs: 259_200_000,
       },
     });
     await store.start();

@@ -61,6 +61,7 @@ export async function startBroker(
     isAutoCreateTopicEnabled: true,
     isAutoCreateGroupEnabled: true,
     defaultTopicQueueCount: 4,
+    delayMaxMs: 259_200_000,
   };
   const broker = new Broker({
     store,

@@ -19,7 +19,7 @@ import { silentLogger } from '../../src/server/shared/logger.ts';
 import type { DatabaseFactory } from '../../src/server/store/index/database.ts';
 import { memoryDatabaseFactory } from '../../src/server/store/index/level-database.ts';
 import { LogStore } from '../../src/server/store/log-store.ts';
-import type { StoreTuning } from '../../src/server/store/options.ts';
+import type { LogStoreOptions, StoreTuning } from '../../src/server/store/options.ts';
 import { ManualClock, settle } from './manual-clock.ts';
 import { mortal, UnlockedFiles } from './mortal.ts';
 
@@ -44,15 +44,24 @@ export class TestBroker {
   #life = { isAlive: true };
   readonly #tuning: Partial<StoreTuning>;
   readonly #isAutoCreate: boolean;
+  readonly #nearTimerCount: number | undefined;
+  readonly #storeOptions: Partial<LogStoreOptions>;
   #openDatabase: DatabaseFactory | undefined;
   #store: LogStore | undefined;
   #broker: Broker | undefined;
 
   constructor(
-    options: { readonly tuning?: Partial<StoreTuning>; readonly isAutoCreate?: boolean } = {},
+    options: {
+      readonly tuning?: Partial<StoreTuning>;
+      readonly isAutoCreate?: boolean;
+      readonly nearTimerCount?: number;
+      readonly store?: Partial<LogStoreOptions>;
+    } = {},
   ) {
     this.#tuning = options.tuning ?? {};
     this.#isAutoCreate = options.isAutoCreate ?? true;
+    this.#nearTimerCount = options.nearTimerCount;
+    this.#storeOptions = options.store ?? {};
   }
 
   get broker(): Broker {
@@ -81,6 +90,7 @@ export class TestBroker {
       retentionMs: 3_600_000_000,
       minFreeBytes: 0,
       storeHost: host,
+      ...this.#storeOptions,
       tuning: this.#tuning,
     });
     this.#broker = new Broker({
@@ -89,12 +99,14 @@ export class TestBroker {
       random: firstChoice,
       logger: silentLogger,
       storeHost: host,
+      nearTimerCount: this.#nearTimerCount,
       settings: {
         clusterName: 'TestCluster',
         brokerName: 'broker-t',
         isAutoCreateTopicEnabled: this.#isAutoCreate,
         isAutoCreateGroupEnabled: true,
         defaultTopicQueueCount: 4,
+        delayMaxMs: 259_200_000,
       },
     });
     await this.#store.start();

@@ -35,6 +35,8 @@ const sendForbidden: ReadonlySet<string> = new Set([
   'TRANS_CHECK_MAX_TIME_TOPIC',
   'SELF_TEST_TOPIC',
   'OFFSET_MOVED_EVENT',
+  // Apache's brokers take these; ours reads them as its own timers.
+  'rmq_sys_wheel_timer',
 ]);
 
 /** What is wrong with a topic's name, as a sentence, or undefined when nothing is. */

@@ -30,6 +30,8 @@ export const PropertyName = {
   timerDequeueMs: 'TIMER_DEQUEUE_MS',
   timerRollTimes: 'TIMER_ROLL_TIMES',
   timerDeleteUniqueKey: 'TIMER_DEL_UNIQKEY',
+  /** Ours: the timer that ends with this record; broker/schedule/timer-record.ts. */
+  timerSource: 'TIMER_SOURCE',
   popCheckpoint: 'POP_CK',
   firstPopTime: '1ST_POP_TIME',
   originGroup: 'ORIGIN_GROUP',

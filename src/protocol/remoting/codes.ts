@@ -139,7 +139,7 @@ export const requestKinds = {
   CHECK_ROCKSDB_CQ_WRITE_PROGRESS: request(354, 'B', ''),
   EXPORT_ROCKSDB_CONFIG_TO_JSON: request(355, 'B', ''),
   LITE_PULL_MESSAGE: request(361, 'BP', 'B'),
-  RECALL_MESSAGE: request(370, 'BP', ''),
+  RECALL_MESSAGE: request(370, 'BP', 'B'),
   QUERY_ASSIGNMENT: request(400, 'B', ''),
   SET_MESSAGE_REQUEST_MODE: request(401, 'B', ''),
   GET_ALL_MESSAGE_REQUEST_MODE: request(402, 'B', ''),

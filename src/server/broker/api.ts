@@ -197,6 +197,13 @@ export interface EndTransactionRequest {
   readonly isFromCheck: boolean;
 }
 
+export interface RecallRequest {
+  readonly topic: string;
+  /** As the send said; `protocol/message/recall-handle.ts`. */
+  readonly recallHandle: string;
+  readonly producerGroup: string;
+}
+
 export interface HalfMessage {
   /** In the queue of the half messages. */
   readonly queueOffset: QueueOffset;
@@ -252,6 +259,11 @@ export interface BrokerApi {
   endTransaction(request: EndTransactionRequest, reply: Reply<undefined, RmqError>): void;
   /** Open transactions are asked about through `checker` until the cancel. */
   addTransactionChecker(checker: TransactionChecker): Cancel;
+  /**
+   * Takes a delayed message back before its time. Answers with its id (UNIQ_KEY) once it is certain not to
+   * come, repeatedly if need be. TOPIC_NOT_FOUND; ILLEGAL_OPERATION: bad handle, too late.
+   */
+  recall(request: RecallRequest, reply: Reply<string, RmqError>): void;
   /** Reads by offset; no group state is touched. */
   pull(request: PullRequest, reply: Reply<PullResult, RmqError>): Cancel;
 

@@ -27,6 +27,7 @@ import type {
   PullRequest,
   PullResult,
   QueueRange,
+  RecallRequest,
   SendRequest,
   SendResult,
   TopicConfig,
@@ -37,6 +38,9 @@ import { DeadLetters } from './delivery/dead-letters.ts';
 import { type CommittedOffset, Delivery } from './delivery/delivery.ts';
 import { GroupTable } from './groups/group-table.ts';
 import { Pulling } from './pulling.ts';
+import { Recalls } from './schedule/recalls.ts';
+import { Schedule } from './schedule/schedule.ts';
+import { levelCount, levelTopic, wheelTopic } from './schedule/timer-record.ts';
 import { Sending } from './sending.ts';
 import { TopicTable, topicOf } from './topics/topic-table.ts';
 import { halfTopic, opTopic } from './transactions/open-transactions.ts';
@@ -48,12 +52,16 @@ export interface BrokerOptions {
   readonly random: Random;
   readonly logger: Logger;
   readonly storeHost: RecordHost;
+  /** Timers in memory, the nearest ones; changed by tests. */
+  readonly nearTimerCount?: number | undefined;
   readonly settings: {
     readonly clusterName: string;
     readonly brokerName: string;
     readonly isAutoCreateTopicEnabled: boolean;
     readonly isAutoCreateGroupEnabled: boolean;
     readonly defaultTopicQueueCount: number;
+    /** Delivery times further ahead are refused. */
+    readonly delayMaxMs: number;
   };
 }
 
@@ -78,6 +86,8 @@ export class Broker implements BrokerApi {
   readonly #sending: Sending;
   readonly #pulling: Pulling;
   readonly #transactions: Transactions;
+  readonly #schedule: Schedule;
+  readonly #recalls: Recalls;
   readonly #listeners: ((changed: readonly TopicConfig[]) => void)[] = [];
   readonly #startedMs: number;
 
@@ -101,10 +111,16 @@ export class Broker implements BrokerApi {
       brokerName,
     });
     const transactions = this.#transactions;
-    this.#sending = new Sending({ ...options, topics: this.#topics, transactions });
+    const { delayMaxMs } = settings;
+    const shared = { ...options, topics: this.#topics, brokerName, delayMaxMs };
+    const schedule = new Schedule(shared);
+    this.#schedule = schedule;
+    this.#recalls = new Recalls({ ...shared, pending: schedule.pending });
+    this.#sending = new Sending({ ...options, topics: this.#topics, transactions, schedule });
     this.#pulling = new Pulling({ store, clock });
     for (const source of [this.#topics, this.#groups, this.#delivery]) store.addStateSource(source);
     store.addDerivedState(transactions.open);
+    store.addDerivedState(schedule.pending);
   }
 
   /** Loads its state; the store has been started. */
@@ -114,6 +130,7 @@ export class Broker implements BrokerApi {
     await this.#delivery.load();
     this.#makeSystemTopics();
     this.#transactions.start();
+    this.#schedule.start();
   }
 
   /** Ends all waiting receives. The store is stopped by whoever started it. */
@@ -121,6 +138,7 @@ export class Broker implements BrokerApi {
     this.#delivery.releaseAll();
     this.#pulling.releaseAll();
     this.#transactions.stop();
+    this.#schedule.stop();
   }
 
   #makeSystemTopics(): void {
@@ -132,6 +150,8 @@ export class Broker implements BrokerApi {
       topicOf(brokerName, 1, inherit),
       topicOf(halfTopic, 1),
       topicOf(opTopic, 1),
+      topicOf(wheelTopic, 1),
+      topicOf(levelTopic, levelCount),
     ];
     if (isAutoCreateTopicEnabled) wanted.push(topicOf('TBW102', 8, inherit));
     for (const topic of wanted) {
@@ -190,6 +210,15 @@ export class Broker implements BrokerApi {
       );
     }
     return config;
+  }
+
+  recall(request: RecallRequest, reply: Reply<string, RmqError>): void {
+    this.#recalls.recall(request, reply);
+  }
+
+  /** Delayed messages that wait, by the topic they are for. */
+  get delayedByTopic(): ReadonlyMap<string, number> {
+    return this.#schedule.pending.countByTopic;
   }
 
   endTransaction(request: EndTransactionRequest, reply: Reply<undefined, RmqError>): void {

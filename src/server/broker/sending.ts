@@ -1,5 +1,4 @@
 /** Sending: the broker's checks in Apache's order (facts/broker.md §2), queue choice, properties. */
-import type { Clock } from '../../platform/clock.ts';
 import type { Random } from '../../platform/random.ts';
 import { RmqError } from '../../protocol/errors.ts';
 import type { MessageDraft, RecordHost } from '../../protocol/message/message.ts';
@@ -15,31 +14,41 @@ import type { Logger } from '../shared/logger.ts';
 import type { Appended, MessageStore } from '../store/message-store.ts';
 import { Permission, type SendRequest, type SendResult, type TopicConfig } from './api.ts';
 import type { BrokerOptions } from './broker.ts';
+import type { Schedule } from './schedule/schedule.ts';
+import { type Parked, withoutSource } from './schedule/timer-record.ts';
 import { type TopicTable, topicOf } from './topics/topic-table.ts';
 import { isTransactional, type Transactions } from './transactions/transactions.ts';
+
+/** A draft on its way. */
+interface Sent {
+  readonly queueId: number;
+  readonly messageId: string;
+  readonly delayed: Parked | undefined;
+}
 
 export class Sending {
   readonly #store: MessageStore;
   readonly #topics: TopicTable;
   readonly #random: Random;
-  readonly #clock: Clock;
   readonly #logger: Logger;
   readonly #storeHost: RecordHost;
   readonly #clusterName: string;
   readonly #uniqueKeys: UniqueKeyMaker;
   readonly #transactions: Transactions;
+  readonly #schedule: Schedule;
 
   constructor(
     options: BrokerOptions & {
       readonly topics: TopicTable;
       readonly transactions: Transactions;
+      readonly schedule: Schedule;
     },
   ) {
     this.#transactions = options.transactions;
+    this.#schedule = options.schedule;
     this.#store = options.store;
     this.#topics = options.topics;
     this.#random = options.random;
-    this.#clock = options.clock;
     this.#logger = options.logger;
     this.#storeHost = options.storeHost;
     this.#clusterName = options.settings.clusterName;
@@ -59,7 +68,7 @@ export class Sending {
     const queueId = this.#queueFor(first, config);
     if (queueId instanceof RmqError) return reply(queueId);
     const drafts: MessageDraft[] = [];
-    const ids: string[] = [];
+    const sent: Sent[] = [];
     for (const draft of request.drafts) {
       if (draft.topic !== first.topic) {
         return reply(new RmqError('MESSAGE_ILLEGAL', 'the messages have different topics'));
@@ -67,24 +76,25 @@ export class Sending {
       if (draft.body.length === 0) {
         return reply(new RmqError('MESSAGE_EMPTY', 'the message body is empty'));
       }
-      const unsupported = unsupportedKind(draft, this.#clock.nowMs());
-      if (unsupported !== undefined) {
-        return reply(
-          new RmqError('NOT_SUPPORTED', `${unsupported} messages are not supported yet`),
-        );
-      }
       const messageId = findProperty(draft.properties, 'UNIQ_KEY') ?? this.#uniqueKeys.next();
-      ids.push(messageId);
       const complete = this.#complete(draft, queueId, messageId);
-      const isParked = isTransactional(draft);
-      if (isParked && request.drafts.length > 1) {
-        return reply(new RmqError('MESSAGE_ILLEGAL', 'a batch cannot hold transactional messages'));
+      if (isTransactional(draft)) {
+        if (request.drafts.length > 1) {
+          const text = 'a batch cannot hold transactional messages';
+          return reply(new RmqError('MESSAGE_ILLEGAL', text));
+        }
+        drafts.push(this.#transactions.park(complete, request.producerGroup));
+        sent.push({ queueId, messageId, delayed: undefined });
+        continue;
       }
-      drafts.push(isParked ? this.#transactions.park(complete, request.producerGroup) : complete);
+      const delayed = this.#schedule.park(complete);
+      if (delayed instanceof RmqError) return reply(delayed);
+      drafts.push(delayed?.draft ?? complete);
+      sent.push({ queueId, messageId, delayed });
     }
     this.#store.append(drafts, (appended) => {
       if (appended instanceof Error) return reply(appended);
-      reply(appended.map((one, index) => this.#result(one, queueId, ids[index] ?? '')));
+      reply(appended.map((one, index) => this.#result(one, sent[index] as Sent))); // one a draft
     });
   }
 
@@ -106,11 +116,13 @@ export class Sending {
       reconsumeTimes: draft.reconsumeTimes,
       preparedTransactionOffset: draft.preparedTransactionOffset,
       body: draft.body,
-      properties: withProperties(draft.properties, added),
+      properties: withProperties(withoutSource(draft.properties), added),
     };
   }
 
-  #result(one: Appended, queueId: number, messageId: string): SendResult {
+  #result(one: Appended, { queueId, messageId, delayed }: Sent): SendResult {
+    const recallHandle =
+      delayed === undefined ? undefined : this.#schedule.recallHandle(delayed, one, messageId);
     return {
       queueId,
       queueOffset: one.queueOffset,
@@ -118,7 +130,7 @@ export class Sending {
       offsetMessageId: encodeOffsetMessageId(this.#storeHost, one.physicalOffset),
       messageId,
       transactionId: messageId,
-      recallHandle: undefined,
+      recallHandle,
     };
   }
 
@@ -170,20 +182,4 @@ export class Sending {
       `request queueId[${draft.queueId}] is illegal, topic ${config.topic} has ${count} queues`,
     );
   }
-}
-
-/**
- * Delivering these like any other message would be wrong: too early. So they are refused until the broker
- * can park them.
- */
-function unsupportedKind(draft: MessageDraft, nowMs: number): string | undefined {
-  const { properties } = draft;
-  if (isTransactional(draft)) return undefined;
-  // A delivery time that has passed means now, which needs no timer.
-  const deliverMs = findProperty(properties, 'TIMER_DELIVER_MS');
-  if (deliverMs !== undefined && !(Number(deliverMs) <= nowMs)) return 'delayed';
-  for (const name of ['TIMER_DELAY_SEC', 'TIMER_DELAY_MS']) {
-    if (findProperty(properties, name) !== undefined) return 'delayed';
-  }
-  return Number(findProperty(properties, 'DELAY') ?? '0') > 0 ? 'delayed' : undefined;
 }

@@ -36,6 +36,8 @@ export interface GrpcProxyOptions {
   /** Where the self-signed certificate is kept; undefined: nowhere. */
   readonly dataDir: string | undefined;
   readonly tls: { readonly certFile: string; readonly keyFile: string } | undefined;
+  /** Delivery times further ahead are refused. */
+  readonly delayMaxMs: number;
   /** This proxy among `cluster.liveProxies()`, by name. */
   readonly self: { readonly name: string };
 }

@@ -1,4 +1,4 @@
-/** Send, pop and pull of `RemoteBroker` as bytes and back; facts/remoting.md §4.1, §5.3, §6.1. */
+/** Send, recall, pop and pull of `RemoteBroker` as bytes and back; facts/remoting.md §4.1, §5.3, §6.1. */
 import type { RemotingAnswer } from '../../client/remoting-client.ts';
 import { RmqError } from '../../protocol/errors.ts';
 import type { PhysicalOffset, QueueOffset } from '../../protocol/message/message.ts';
@@ -14,13 +14,19 @@ import type { ExtFields } from '../../protocol/remoting/command.ts';
 import { PopInitMode, popAnswer, popHeader } from '../../protocol/remoting/headers/pop.ts';
 import { formatExtraInfo, parsePopInfo } from '../../protocol/remoting/headers/pop-info.ts';
 import { PullFlag, pullAnswer, pullHeader } from '../../protocol/remoting/headers/pull.ts';
-import { sendAnswer, sendHeaderV2 } from '../../protocol/remoting/headers/send.ts';
+import {
+  recallAnswer,
+  recallHeader,
+  sendAnswer,
+  sendHeaderV2,
+} from '../../protocol/remoting/headers/send.ts';
 import type {
   PoppedMessage,
   PopRequest,
   PopResult,
   PullRequest,
   PullResult,
+  RecallRequest,
   SendRequest,
   SendResult,
 } from '../broker/api.ts';
@@ -85,6 +91,16 @@ export function decodeSendAnswer(
       recallHandle: header.recallHandle,
     };
   });
+}
+
+export function encodeRecall(request: RecallRequest, brokerName: string): ExtFields {
+  return recallHeader.encode({ ...request, brokerName });
+}
+
+export function decodeRecallAnswer(answer: RemotingAnswer): string | RmqError {
+  if (answer.code !== ResponseCode.SUCCESS) return answerError(answer);
+  const header = decodeOr(() => recallAnswer.decode(answer.extFields));
+  return header instanceof RmqError ? header : header.messageId;
 }
 
 export function encodePop(request: PopRequest, brokerName: string): ExtFields {

@@ -5,7 +5,14 @@
  */
 import type { RemotingAnswer, RemotingClient } from '../../client/remoting-client.ts';
 import { RmqError } from '../../protocol/errors.ts';
-import type { PhysicalOffset, QueueOffset, StoredMessage } from '../../protocol/message/message.ts';
+import type {
+  MessageDraft,
+  PhysicalOffset,
+  QueueOffset,
+  StoredMessage,
+} from '../../protocol/message/message.ts';
+import { findProperty } from '../../protocol/message/properties.ts';
+import { PropertyName } from '../../protocol/message/property-names.ts';
 import { answerError } from '../../protocol/remoting/answer-error.ts';
 import { RequestCode } from '../../protocol/remoting/codes.ts';
 import type { ExtFields } from '../../protocol/remoting/command.ts';
@@ -23,6 +30,7 @@ import type {
   PullRequest,
   PullResult,
   QueueRange,
+  RecallRequest,
   SendRequest,
   SendResult,
   TopicConfig,
@@ -32,9 +40,11 @@ import * as admin from './remote-broker-admin.ts';
 import {
   decodePopAnswer,
   decodePullAnswer,
+  decodeRecallAnswer,
   decodeSendAnswer,
   encodePop,
   encodePull,
+  encodeRecall,
   encodeSend,
 } from './remote-broker-messages.ts';
 import {
@@ -47,6 +57,12 @@ import { encodeEndTransaction, transactionError } from './remote-broker-transact
 import type { RemoteChecks } from './remote-checks.ts';
 
 const timeoutMs = 6_000;
+const delayProperties: readonly string[] = [
+  PropertyName.delayLevel,
+  PropertyName.timerDelaySeconds,
+  PropertyName.timerDelayMs,
+  PropertyName.timerDeliverMs,
+];
 /** On top of the polling time: the broker answers at its end, the network takes its share. */
 const pollingMarginMs = 5_000;
 /** When a message that nobody waits for any more is seen again. */
@@ -104,9 +120,33 @@ export class RemoteBroker implements BrokerApi {
   }
 
   send(request: SendRequest, reply: Reply<readonly SendResult[], RmqError>): void {
+    if (request.drafts.length > 1 && request.drafts.some(isDelayed)) {
+      return this.#sendApart(request, reply);
+    }
     const { code, extFields, body } = encodeSend(request, this.brokerName);
     this.#request(code, extFields, body, timeoutMs, (answer) => {
       reply(answer instanceof RmqError ? answer : decodeSendAnswer(request, answer));
+    });
+  }
+
+  /** Apache's brokers do not look into a batch for delays. */
+  #sendApart(request: SendRequest, reply: Reply<readonly SendResult[], RmqError>): void {
+    const results: SendResult[] = [];
+    let failure: RmqError | undefined;
+    let waiting = request.drafts.length;
+    for (const [index, draft] of request.drafts.entries()) {
+      this.send({ ...request, drafts: [draft] }, (answer) => {
+        if (answer instanceof RmqError) failure = answer;
+        else if (answer[0] !== undefined) results[index] = answer[0];
+        if (--waiting === 0) reply(failure ?? results);
+      });
+    }
+  }
+
+  recall(request: RecallRequest, reply: Reply<string, RmqError>): void {
+    const fields = encodeRecall(request, this.brokerName);
+    this.#request(RequestCode.RECALL_MESSAGE, fields, undefined, timeoutMs, (answer) => {
+      reply(answer instanceof RmqError ? answer : decodeRecallAnswer(answer));
     });
   }
 
@@ -290,6 +330,10 @@ export class RemoteBroker implements BrokerApi {
   messageAt(offset: PhysicalOffset): Promise<StoredMessage | undefined> {
     return admin.messageAt(this, offset);
   }
+}
+
+function isDelayed({ properties }: MessageDraft): boolean {
+  return delayProperties.some((name) => findProperty(properties, name) !== undefined);
 }
 
 function isConnectionError(error: RmqError): boolean {

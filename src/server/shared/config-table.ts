@@ -206,6 +206,13 @@ export const settingsTable = [
     description: 'messages older than this may be deleted',
   },
   {
+    key: 'max-delay',
+    kind: { type: 'duration', min: second, max: 3_650 * day },
+    group: 'Messages',
+    default: '72h',
+    description: 'delivery times further ahead than this are refused',
+  },
+  {
     key: 'min-free',
     kind: { type: 'size', min: 0, max: 1_024 * GiB },
     group: 'Messages',

@@ -232,6 +232,7 @@ function buildSettings(given: ReadonlyMap<string, Given>, defaultDataDir: string
     defaultTopicQueueCount: values.number('topic-queues'),
     segmentSizeBytes: values.number('segment-size'),
     retentionMs: values.number('retention'),
+    delayMaxMs: values.number('max-delay'),
     minFreeBytes: values.number('min-free'),
     registerIntervalMs: values.number('register-interval'),
     registrationWindowMs: values.number('registration-window'),

@@ -33,6 +33,8 @@ export interface ServerSettings {
   readonly segmentSizeBytes: number;
   /** Messages older than this may be deleted, a segment at a time. */
   readonly retentionMs: number;
+  /** Delivery times further ahead are refused. */
+  readonly delayMaxMs: number;
   /** Below this many free bytes new messages are refused. */
   readonly minFreeBytes: number;
   /** How often brokers and proxies renew, and after how much silence a NameServer drops them. */

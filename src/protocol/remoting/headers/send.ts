@@ -113,3 +113,29 @@ export const sendBackHeader: HeaderCodec<SendBackHeader> = headerCodec({
   brokerName: optionalText('bname'),
   extraInfo: optionalText('extraInfo'),
 });
+
+/** RECALL_MESSAGE (370); facts/remoting.md §4.4. */
+export interface RecallHeader {
+  readonly producerGroup: string | undefined;
+  readonly topic: string;
+  readonly recallHandle: string;
+  readonly brokerName: string | undefined;
+}
+
+export const recallHeader: HeaderCodec<RecallHeader> = headerCodec({
+  producerGroup: optionalText('producerGroup'),
+  topic: text('topic'),
+  recallHandle: text('recallHandle'),
+  brokerName: optionalText('bname'),
+});
+
+export interface RecallAnswer {
+  /** UNIQ_KEY of the message. */
+  readonly messageId: string;
+  readonly region: string | undefined;
+}
+
+export const recallAnswer: HeaderCodec<RecallAnswer> = headerCodec({
+  messageId: text('msgId'),
+  region: optionalText('MSG_REGION'),
+});

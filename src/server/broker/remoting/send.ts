@@ -1,4 +1,4 @@
-/** SEND_MESSAGE (10), SEND_MESSAGE_V2 (310), SEND_BATCH_MESSAGE (320); facts/remoting.md §4.1. */
+/** SEND_MESSAGE (10), SEND_MESSAGE_V2 (310), SEND_BATCH_MESSAGE (320), RECALL_MESSAGE (370); facts/remoting.md §4. */
 import { RmqError } from '../../../protocol/errors.ts';
 import type { MessageDraft, RecordHost } from '../../../protocol/message/message.ts';
 import { withoutProperties } from '../../../protocol/message/properties.ts';
@@ -8,7 +8,13 @@ import { RequestCode } from '../../../protocol/remoting/codes.ts';
 import type { ExtFields } from '../../../protocol/remoting/command.ts';
 import type { HeaderCodec } from '../../../protocol/remoting/headers/field.ts';
 import type { SendHeader } from '../../../protocol/remoting/headers/send.ts';
-import { sendAnswer, sendHeader, sendHeaderV2 } from '../../../protocol/remoting/headers/send.ts';
+import {
+  recallAnswer,
+  recallHeader,
+  sendAnswer,
+  sendHeader,
+  sendHeaderV2,
+} from '../../../protocol/remoting/headers/send.ts';
 import type { Answer, RemotingRequest } from '../../remoting/handler.ts';
 import type { SendResult } from '../api.ts';
 import type { Handlers, RemotingContext } from './context.ts';
@@ -27,7 +33,16 @@ export function sendHandlers(context: RemotingContext): Handlers {
     [RequestCode.SEND_MESSAGE, handler(sendHeader, false)],
     [RequestCode.SEND_MESSAGE_V2, handler(sendHeaderV2, false)],
     [RequestCode.SEND_BATCH_MESSAGE, handler(sendHeaderV2, true)],
+    [RequestCode.RECALL_MESSAGE, (request, answer) => recall(context, request, answer)],
   ];
+}
+
+function recall(context: RemotingContext, request: RemotingRequest, answer: Answer): void {
+  const { topic, recallHandle, producerGroup = '' } = recallHeader.decode(request.extFields);
+  context.broker.recall({ topic, recallHandle, producerGroup }, (messageId) => {
+    if (messageId instanceof RmqError) answer(messageId);
+    else answer({ extFields: recallAnswer.encode({ messageId, region }) });
+  });
 }
 
 function send(

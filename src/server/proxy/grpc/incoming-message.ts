@@ -13,7 +13,6 @@ import { reservedProperties } from './message-type.ts';
 import { StatusError } from './status.ts';
 import {
   bodySizeMaxBytes,
-  deliveryDelayMaxMs,
   messageGroupSizeMaxBytes,
   transactionRecoveryMaxMs,
   userPropertiesSizeMaxBytes,
@@ -24,7 +23,12 @@ import {
 const controlCharacter = /[\u0000-\u001f\u007f-\u009f]/;
 
 /** @throws StatusError with the code that Apache's proxy answers. */
-export function checkMessage(message: Message, topic: string, nowMs: number): void {
+export function checkMessage(
+  message: Message,
+  topic: string,
+  nowMs: number,
+  delayMaxMs: number,
+): void {
   if ((message.topic?.name ?? '') !== topic)
     refuse('MESSAGE_CORRUPTED', 'messages have different topics');
   const size = message.body.length;
@@ -61,7 +65,7 @@ export function checkMessage(message: Message, topic: string, nowMs: number): vo
   if (controlCharacter.test(system?.bornHost ?? '')) {
     refuse('BAD_REQUEST', 'born host cannot contain control characters');
   }
-  checkTimes(message, nowMs);
+  checkTimes(message, nowMs, delayMaxMs);
   const group = system?.messageGroup ?? '';
   if (group === '') return;
   const isLong = Buffer.byteLength(group) > messageGroupSizeMaxBytes;
@@ -95,17 +99,14 @@ function propertiesSize({ userProperties, systemProperties }: Message): number {
   return size;
 }
 
-function checkTimes({ systemProperties }: Message, nowMs: number): void {
+function checkTimes({ systemProperties }: Message, nowMs: number, delayMaxMs: number): void {
   const recoveryMs = systemProperties?.orphanedTransactionRecoveryDurationMs ?? 0;
   if (recoveryMs > transactionRecoveryMaxMs) {
     refuse('BAD_REQUEST', 'the orphaned transaction recovery duration is too long');
   }
   const deliveryMs = systemProperties?.deliveryTimestampMs;
-  if (deliveryMs !== undefined && deliveryMs - nowMs > deliveryDelayMaxMs) {
-    refuse(
-      'ILLEGAL_DELIVERY_TIME',
-      `the delivery time is more than ${deliveryDelayMaxMs} ms ahead`,
-    );
+  if (deliveryMs !== undefined && deliveryMs - nowMs > delayMaxMs) {
+    refuse('ILLEGAL_DELIVERY_TIME', `the delivery time is more than ${delayMaxMs} ms ahead`);
   }
 }
 

@@ -1,5 +1,7 @@
 /** What type a message has, by its properties; facts/grpc-v2.md 7.1, facts/broker.md 1.4. */
-import { MessageType } from '../../../protocol/grpc/generated/messages.ts';
+import { Code, MessageType } from '../../../protocol/grpc/generated/messages.ts';
+import type { TopicRoute } from '../cluster-view.ts';
+import { StatusError } from './status.ts';
 
 const delayProperties = ['DELAY', 'TIMER_DELIVER_MS', 'TIMER_DELAY_SEC', 'TIMER_DELAY_MS'];
 
@@ -13,6 +15,17 @@ export function derivedType(properties: ReadonlyMap<string, string>): DerivedTyp
   return 'NORMAL';
 }
 
+/** Why a message of this type may not go to that topic, if so; facts/grpc-v2.md 7.4. */
+export function typeProblem(route: TopicRoute, actual: DerivedType): StatusError | undefined {
+  const expected = route.messageType;
+  const isFree = expected === 'MIXED' || route.topic.startsWith('%');
+  if (isFree || expected === actual) return undefined;
+  return new StatusError(
+    Code.MESSAGE_PROPERTY_CONFLICT_WITH_TYPE,
+    `TopicMessageType validate failed, the expected type is ${expected}, but actual type is ${actual}`,
+  );
+}
+
 export function grpcType(properties: ReadonlyMap<string, string>): number {
   return MessageType[derivedType(properties)];
 }
@@ -24,7 +37,7 @@ export const reservedProperties: ReadonlySet<string> = new Set(
   MAX_RECONSUME_TIMES CONSUME_START_TIME POP_CK POP_CK_OFFSET 1ST_POP_TIME TRAN_PREPARED_QUEUE_OFFSET
   DUP_INFO EXTEND_UNIQ_INFO INSTANCE_ID CORRELATION_ID REPLY_TO_CLIENT TTL ARRIVE_TIME PUSH_REPLY_TIME
   CLUSTER MSG_TYPE INNER_MULTI_QUEUE_OFFSET TIMER_DELAY_MS TIMER_DELAY_SEC TIMER_DELIVER_MS
-  TIMER_ENQUEUE_MS TIMER_DEQUEUE_MS TIMER_ROLL_TIMES TIMER_OUT_MS TIMER_DEL_UNIQKEY TIMER_DELAY_LEVEL
+  TIMER_ENQUEUE_MS TIMER_DEQUEUE_MS TIMER_ROLL_TIMES TIMER_OUT_MS TIMER_DEL_UNIQKEY TIMER_SOURCE TIMER_DELAY_LEVEL
   __BORNHOST BORN_TIMESTAMP DLQ_ORIGIN_TOPIC DLQ_ORIGIN_MESSAGE_ID __CRC32# ORIGIN_GROUP
   _SYS_MSG_PRIORITY_`.split(/\s+/),
 );

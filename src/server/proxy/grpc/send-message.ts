@@ -18,7 +18,7 @@ import type { RouteQueues, TopicRoute } from '../cluster-view.ts';
 import type { UnaryMethod } from './call.ts';
 import { checkMessage, draftOf, recordHost, storedProperties } from './incoming-message.ts';
 import { jumpHash } from './jump-hash.ts';
-import { type DerivedType, derivedType } from './message-type.ts';
+import { type DerivedType, derivedType, typeProblem } from './message-type.ts';
 import { topicName } from './names.ts';
 import { type Caller, unaryMethod } from './rpc.ts';
 import type { ServiceContext } from './service-context.ts';
@@ -26,7 +26,7 @@ import { commonStatus, okStatus, type RpcError, StatusError } from './status.ts'
 import { sendAttemptCount } from './times.ts';
 
 /** Types that the broker cannot keep its promises for yet. */
-const unsupportedTypes: ReadonlySet<DerivedType> = new Set(['DELAY', 'PRIORITY']);
+const unsupportedTypes: ReadonlySet<DerivedType> = new Set(['PRIORITY']);
 
 /** A broker and one of its queues; -1: the broker chooses. */
 interface Target {
@@ -58,12 +58,12 @@ class Sender {
     request: SendMessageRequest,
     reply: Reply<SendMessageResponseInit, RpcError>,
   ): void {
-    const { cluster, clock } = this.#context;
+    const { cluster, clock, delayMaxMs } = this.#context;
     const first = request.messages[0];
     if (first === undefined) throw new StatusError(Code.MESSAGE_CORRUPTED, 'no message to send');
     const topic = topicName(first.topic);
     const nowMs = clock.nowMs();
-    for (const message of request.messages) checkMessage(message, topic, nowMs);
+    for (const message of request.messages) checkMessage(message, topic, nowMs, delayMaxMs);
     cluster.route(topic, (route) => {
       if (route instanceof Error) return reply(route);
       try {
@@ -88,8 +88,9 @@ class Sender {
     return messages.map((message) => {
       const properties = storedProperties(message, route.topic, peer.host);
       const type = derivedType(properties);
-      checkType(route, type);
-      if (!isDue(type, properties, nowMs)) checkSupported(type);
+      const problem = typeProblem(route, type);
+      if (problem !== undefined) throw problem;
+      checkSupported(type);
       return draftOf(message, route.topic, properties, { bornHost, nowMs });
     });
   }
@@ -189,23 +190,6 @@ function groupTarget(writable: readonly RouteQueues[], group: string): Target {
     Array.from({ length: share.writeQueueCount }, (_, queueId) => ({ share, queueId })),
   );
   return targets[jumpHash(javaHashCode(group), targets.length)] as Target; // in range
-}
-
-function checkType(route: TopicRoute, actual: DerivedType): void {
-  const expected = route.messageType;
-  const isFree = expected === 'MIXED' || route.topic.startsWith('%');
-  if (!isFree && expected !== actual) {
-    throw new StatusError(
-      Code.MESSAGE_PROPERTY_CONFLICT_WITH_TYPE,
-      `TopicMessageType validate failed, the expected type is ${expected}, but actual type is ${actual}`,
-    );
-  }
-}
-
-/** A delivery time that has passed means now, which needs no timer. */
-function isDue(type: DerivedType, properties: ReadonlyMap<string, string>, nowMs: number): boolean {
-  const deliverMs = Number(properties.get('TIMER_DELIVER_MS') ?? Number.NaN);
-  return type === 'DELAY' && deliverMs <= nowMs;
 }
 
 function checkSupported(actual: DerivedType): void {

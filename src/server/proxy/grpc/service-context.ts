@@ -19,6 +19,8 @@ export interface ServiceContext {
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
+  /** Delivery times further ahead are refused. */
+  readonly delayMaxMs: number;
   /** This proxy among `cluster.liveProxies()`, by name. */
   readonly self: { readonly name: string };
 }

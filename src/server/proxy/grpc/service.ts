@@ -1,6 +1,6 @@
 /**
- * The method table of `apache.rocketmq.v2.MessagingService`. What is not built yet (RecallMessage,
- * SyncLiteSubscription) is not in the table, and so answered UNIMPLEMENTED.
+ * The method table of `apache.rocketmq.v2.MessagingService`. SyncLiteSubscription is not built yet: not in
+ * the table, and so answered UNIMPLEMENTED.
  */
 import { ackMessage } from './ack-message.ts';
 import type { Service } from './call.ts';
@@ -12,6 +12,7 @@ import { getOffset, queryOffset, updateOffset } from './offsets.ts';
 import { pullMessage } from './pull-message.ts';
 import { queryAssignment } from './query-assignment.ts';
 import { queryRoute } from './query-route.ts';
+import { recallMessage } from './recall-message.ts';
 import { receiveMessage } from './receive-message.ts';
 import { sendMessage } from './send-message.ts';
 import type { ServiceContext } from './service-context.ts';
@@ -29,6 +30,7 @@ export function messagingService(context: ServiceContext): Service {
       ackMessage(context),
       forwardToDeadLetters(context),
       endTransaction(context),
+      recallMessage(context),
       telemetry(context),
       notifyClientTermination(context),
       changeInvisibleDuration(context),

@@ -18,7 +18,6 @@ export const bodySizeMaxBytes = 4 * 1024 * 1024;
 export const userPropertyCountMax = 128;
 export const userPropertiesSizeMaxBytes = 16_384;
 export const messageGroupSizeMaxBytes = 63;
-export const deliveryDelayMaxMs = 24 * 3_600_000;
 export const transactionRecoveryMaxMs = 3_600_000;
 
 export const sendAttemptCount = 3;

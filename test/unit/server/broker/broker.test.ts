@@ -57,8 +57,7 @@ describe('send', () => {
     ['SCHEDULE_TOPIC_XXXX', {}, 'NO_PERMISSION'],
     ['missing', {}, 'TOPIC_NOT_FOUND'],
     ['T', { queueId: 9 }, 'ILLEGAL_QUEUE'],
-    ['T', { properties: { TIMER_DELIVER_MS: '4102444800000' } }, 'NOT_SUPPORTED'],
-    ['T', { properties: { DELAY: '3' } }, 'NOT_SUPPORTED'],
+    ['T', { properties: { TIMER_DELIVER_MS: '4102444800000' } }, 'ILLEGAL_DELIVERY_TIME'],
     ['T', { properties: { BIG: 'x'.repeat(33_000) } }, 'PROPERTIES_TOO_LARGE'],
   ])('refuses %s %o', async (topic, options, code) => {
     await t.topic('T');
