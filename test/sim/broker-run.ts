@@ -371,9 +371,10 @@ export class BrokerRun {
         const atUs = this.#scheduler.nowUs;
         // Until it is answered either time may count.
         message.visibleAtUs = Math.min(message.visibleAtUs, atUs + invisibleTimeMs * 1_000);
-        api.changeInvisibleTime({ ...request, isSuspend: random.chance(0.5) }, () => {
-          // Whether a suspension counts as an attempt is the broker's business.
-          if (isMine()) message.attempt = Math.max(0, message.attempt - 1);
+        const isSuspend = random.chance(0.5);
+        api.changeInvisibleTime({ ...request, isSuspend }, () => {
+          // A suspension does not count as an attempt.
+          if (isSuspend && isMine()) message.attempt = Math.max(0, message.attempt - 1);
         });
         return;
       }

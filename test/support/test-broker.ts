@@ -40,6 +40,8 @@ export type Parked<T> = {
 
 export class TestBroker {
   readonly clock = new ManualClock();
+  /** What the broker warned of. */
+  readonly warnings: string[] = [];
   readonly #files = new UnlockedFiles();
   #life = { isAlive: true };
   readonly #tuning: Partial<StoreTuning>;
@@ -97,7 +99,7 @@ export class TestBroker {
       store: this.#store,
       clock,
       random: firstChoice,
-      logger: silentLogger,
+      logger: { ...silentLogger, warn: (text) => this.warnings.push(text) },
       storeHost: host,
       nearTimerCount: this.#nearTimerCount,
       settings: {

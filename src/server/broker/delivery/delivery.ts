@@ -72,7 +72,7 @@ export class Delivery implements StateSource {
   readonly #logger: Logger;
   readonly #consumptions = new Map<string, Map<string, Consumption>>();
   readonly #budget: OpenBudget = { count: 0 };
-  readonly #attempts = new Attempts();
+  readonly attempts: Attempts = new Attempts();
   readonly #dirty = new Set<QueueState>();
   /** States that are full and get nothing new. */
   readonly #paused = new Set<QueueState>();
@@ -119,7 +119,7 @@ export class Delivery implements StateSource {
     const find = (group: string, topic: string, queueId: number): QueueState | undefined =>
       this.find(group, topic, queueId);
     for await (const [key, value] of this.store.loadState(attemptPrefix)) {
-      this.#attempts.restore(key, value, find);
+      this.attempts.restore(key, value, find);
     }
   }
 
@@ -146,7 +146,7 @@ export class Delivery implements StateSource {
       state.dirtyBlocks.clear();
     }
     this.#dirty.clear();
-    this.#attempts.collect(batch);
+    this.attempts.collect(batch);
   }
 
   /** To be called after every change of a state. */
@@ -316,16 +316,11 @@ export class Delivery implements StateSource {
     this.wheel.clear();
   }
 
-  remember(job: PopJob, batch: readonly Repeat[]): void {
-    if (job.attemptKey === undefined || batch.length === 0) return;
-    this.#attempts.remember(job.attemptKey, job.request, batch);
-  }
-
   /** What is still in flight of the answer that the job's question got before. */
   repeatOf(job: PopJob): readonly Repeat[] {
     return job.attemptKey === undefined
       ? []
-      : this.#attempts.find(job.attemptKey, this.clock.nowMs());
+      : this.attempts.find(job.attemptKey, this.clock.nowMs());
   }
 
   ack(request: AckRequest, reply: Reply<readonly (RmqError | undefined)[], RmqError>): void {

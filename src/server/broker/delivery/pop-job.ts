@@ -25,6 +25,15 @@ const failurePauseMs = 1_000;
 /** Index entries read at once where some may not be for us. */
 const pickyReadCount = 64;
 
+/** A message of the answer; reserved until then. */
+interface Found {
+  /** Delivered once more as it was, for an answer that was lost. */
+  readonly isRepeat: boolean;
+  readonly state: QueueState;
+  readonly one: InFlight;
+  readonly message: StoredMessage;
+}
+
 export class PopJob {
   readonly request: PopRequest;
   /** Names the client's question, if it said so. */
@@ -37,9 +46,8 @@ export class PopJob {
   readonly #reply: Reply<PopResult, RmqError>;
   readonly #first: number;
   readonly #deadlineMs: number;
-  readonly #found: PoppedMessage[] = [];
-  readonly #batch: Repeat[] = [];
-  /** Of ordered delivery: what is in `#batch`, and messages that were read and not yet handed out. */
+  #found: Found[] = [];
+  /** Of ordered delivery: what is in `#found`, and messages that were read and not yet handed out. */
   readonly #mine = new Set<InFlight>();
   readonly #loaded = new Map<InFlight, StoredMessage>();
   #sizeBytes = 0;
@@ -101,7 +109,7 @@ export class PopJob {
     this.#reply(error);
   }
 
-  /** The client is gone: what was found goes back at once. */
+  /** The client is gone: what was found is for others. */
   cancel(): void {
     if (this.#isAnswered) return;
     this.#isCancelled = true;
@@ -142,6 +150,8 @@ export class PopJob {
   #settle(visited: readonly StoredQueue[]): void {
     this.#isRunning = false;
     this.#loaded.clear();
+    // An offset may have been reset while others were read.
+    this.#found = this.#found.filter(({ one }) => one.isOpen);
     if (this.#isCancelled || this.#found.length > 0) return this.#answer();
     if (this.#runAgain) {
       // Not at once: a long run of messages that do not match must not hold the loop.
@@ -168,13 +178,19 @@ export class PopJob {
       return; // Something is being read: the reading's end answers.
     }
     this.#end();
+    const nowMs = this.#delivery.clock.nowMs();
+    const messages: PoppedMessage[] = [];
     if (this.#isCancelled) this.#giveBack();
-    else this.#delivery.remember(this, this.#batch);
-    this.#reply({
-      messages: this.#isCancelled ? [] : this.#found,
-      poppedAtMs: this.#delivery.clock.nowMs(),
-      restCount: this.#restCount(),
+    else for (const found of this.#found) messages.push(this.#deliver(found, nowMs));
+    if (messages.length > 0 && this.attemptKey !== undefined) this.#remember(this.attemptKey);
+    this.#reply({ messages, poppedAtMs: nowMs, restCount: this.#restCount() });
+  }
+
+  #remember(key: string): void {
+    const batch: Repeat[] = this.#found.map(({ state, one }) => {
+      return { state, offset: one.offset, deliveredAtMs: one.deliveredAtMs };
     });
+    this.#delivery.attempts.remember(key, this.request, batch);
   }
 
   #end(): void {
@@ -193,11 +209,9 @@ export class PopJob {
   }
 
   #giveBack(): void {
-    for (const { state, offset, deliveredAtMs } of this.#batch) {
-      const one = state.find(offset);
-      if (one?.deliveredAtMs !== deliveredAtMs) continue;
-      one.attempt--;
-      state.hide(one, this.#delivery.clock.nowMs());
+    for (const { isRepeat, state, one } of this.#found) {
+      if (isRepeat) continue;
+      state.release(one);
       this.#delivery.changed(state);
       this.#delivery.wake(state);
     }
@@ -230,7 +244,7 @@ export class PopJob {
       return this.#delivery.changed(state);
     }
     if (one.attempt > this.#plan.retryCountMax) return this.#bury(state, one, message);
-    this.#deliver(state, one, message);
+    this.#find(state, one, message, false);
   }
 
   #pause(state: QueueState, one: InFlight): void {
@@ -248,22 +262,23 @@ export class PopJob {
     });
   }
 
-  #deliver(state: QueueState, one: InFlight, message: StoredMessage): void {
-    const nowMs = Math.max(this.#delivery.clock.nowMs(), one.deliveredAtMs + 1);
-    one.attempt++;
-    one.deliveredAtMs = nowMs;
-    state.hide(one, nowMs + this.request.invisibleTimeMs);
-    this.#delivery.changed(state);
-    this.#push(state, one, message);
+  #find(state: QueueState, one: InFlight, message: StoredMessage, isRepeat: boolean): void {
+    this.#sizeBytes += message.storeSizeBytes;
+    this.#found.push({ isRepeat, state, one, message });
+    if (one.messageGroup !== undefined) this.#mine.add(one);
   }
 
-  #push(state: QueueState, one: InFlight, message: StoredMessage): void {
+  /** The invisible time begins with the answer, however long the reading took. */
+  #deliver({ isRepeat, state, one, message }: Found, nowMs: number): PoppedMessage {
+    if (!isRepeat) {
+      one.attempt++;
+      one.deliveredAtMs = Math.max(nowMs, one.deliveredAtMs + 1);
+      state.hide(one, one.deliveredAtMs + this.request.invisibleTimeMs);
+      this.#delivery.changed(state);
+    }
     const { deliveredAtMs } = one;
-    this.#sizeBytes += message.storeSizeBytes;
-    this.#batch.push({ state, offset: one.offset, deliveredAtMs });
-    if (one.messageGroup !== undefined) this.#mine.add(one);
     const invisibleTimeMs = one.visibleAtMs - deliveredAtMs;
-    this.#found.push({
+    return {
       message,
       deliveryAttempt: one.attempt,
       invisibleTimeMs,
@@ -277,7 +292,7 @@ export class PopJob {
         queueOffset: one.offset,
         physicalOffset: message.physicalOffset,
       }),
-    });
+    };
   }
 
   /** Whether new messages of the queue are to be looked at. */
@@ -406,7 +421,7 @@ export class PopJob {
       const { store } = this.#delivery;
       readOffsets(store, store.queue(one.state.topic, one.state.queueId), [open], ([message]) => {
         if (message !== undefined && !(message instanceof Error)) {
-          this.#push(one.state, open, message);
+          this.#find(one.state, open, message, true);
         }
         step(index + 1);
       });
