@@ -7,6 +7,7 @@ import { javaHashCode } from '../protocol/message/java-hash.ts';
 import type { StoredMessage } from '../protocol/message/message.ts';
 import { encodeProperties } from '../protocol/message/properties.ts';
 import { decodeRecord } from '../protocol/message/record.ts';
+import { answerError } from '../protocol/remoting/answer-error.ts';
 import type { ClusterMember } from '../protocol/remoting/bodies/cluster-members.ts';
 import {
   type GroupConfigBody,
@@ -14,6 +15,7 @@ import {
   groupConfigToJson,
 } from '../protocol/remoting/bodies/group-config.ts';
 import { entriesOf, jsonBody } from '../protocol/remoting/bodies/json.ts';
+import { parseLenientJson } from '../protocol/remoting/bodies/lenient-json.ts';
 import {
   type TopicConfigBody,
   topicConfigFromJson,
@@ -32,8 +34,7 @@ import {
 } from '../protocol/remoting/headers/offsets.ts';
 import { PullFlag, pullAnswer, pullHeader } from '../protocol/remoting/headers/pull.ts';
 import { sendAnswer, sendHeaderV2 } from '../protocol/remoting/headers/send.ts';
-import { parseLenientJson } from '../protocol/remoting/lenient-json.ts';
-import { checked, type NameServerClient, remotingError } from './nameserver-client.ts';
+import { checked, type NameServerClient } from './nameserver-client.ts';
 import type { RemotingAnswer, RemotingClient } from './remoting-client.ts';
 
 const producerGroup = 'CLIENT_INNER_PRODUCER';
@@ -261,7 +262,7 @@ export class AdminClient {
       answer.code === ResponseCode.PULL_NOT_FOUND ||
       answer.code === ResponseCode.PULL_RETRY_IMMEDIATELY ||
       answer.code === ResponseCode.PULL_OFFSET_MOVED;
-    if (answer.code !== 0 && !isEmpty) throw remotingError(answer);
+    if (answer.code !== 0 && !isEmpty) throw answerError(answer);
     const { nextOffset, minOffset, maxOffset } = pullAnswer.decode(answer.extFields);
     const messages = isEmpty ? [] : decodeRecords(answer.body);
     return { messages, nextOffset, minOffset, maxOffset };
@@ -315,15 +316,23 @@ export class AdminClient {
     };
   }
 
+  /** Groups of all masters, by name. */
   async listGroups(): Promise<ReadonlyMap<string, GroupConfigBody>> {
     const groups = new Map<string, GroupConfigBody>();
-    for (const { address } of await this.masters()) {
-      const answer = await this.call(address, RequestCode.GET_ALL_SUBSCRIPTIONGROUP_CONFIG, {});
-      const json = Object.fromEntries(entriesOf(parseLenientJson(answer.body)));
-      for (const [, value] of entriesOf(json['subscriptionGroupTable'])) {
-        const config = groupConfigFromJson(value);
-        if (config !== undefined) groups.set(config.group, config);
-      }
+    for (const master of await this.masters()) {
+      for (const [name, config] of await this.groupsOf(master)) groups.set(name, config);
+    }
+    return groups;
+  }
+
+  /** Groups of one broker, by name. */
+  async groupsOf({ address }: Master): Promise<ReadonlyMap<string, GroupConfigBody>> {
+    const groups = new Map<string, GroupConfigBody>();
+    const answer = await this.call(address, RequestCode.GET_ALL_SUBSCRIPTIONGROUP_CONFIG, {});
+    const json = Object.fromEntries(entriesOf(parseLenientJson(answer.body)));
+    for (const [, value] of entriesOf(json['subscriptionGroupTable'])) {
+      const config = groupConfigFromJson(value);
+      if (config !== undefined) groups.set(config.group, config);
     }
     return groups;
   }

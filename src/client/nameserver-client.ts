@@ -1,14 +1,15 @@
 /** Questions to NameServers: one that answers is enough, the next is asked when it does not. */
 import { RmqError } from '../protocol/errors.ts';
+import { answerError } from '../protocol/remoting/answer-error.ts';
 import {
   type ClusterMember,
   decodeClusterMembers,
 } from '../protocol/remoting/bodies/cluster-members.ts';
 import { entriesOf, listOf } from '../protocol/remoting/bodies/json.ts';
+import { parseLenientJson } from '../protocol/remoting/bodies/lenient-json.ts';
 import { numberOr } from '../protocol/remoting/bodies/topic-config.ts';
 import { RequestCode, ResponseCode } from '../protocol/remoting/codes.ts';
 import type { ExtFields } from '../protocol/remoting/command.ts';
-import { parseLenientJson } from '../protocol/remoting/lenient-json.ts';
 import type { RemotingAnswer, RemotingClient } from './remoting-client.ts';
 
 export interface BrokerAddresses {
@@ -118,37 +119,7 @@ export class NameServerClient {
 /** The answer when it is a success. @throws RmqError with the server's remark otherwise. */
 export function checked(answer: RemotingAnswer): RemotingAnswer {
   if (answer.code === 0) return answer;
-  throw remotingError(answer);
-}
-
-/** What a response code says, as an error of ours. */
-export function remotingError(answer: {
-  readonly code: number;
-  readonly remark: string | undefined;
-}): RmqError {
-  const text = answer.remark ?? `the server answered with code ${answer.code}`;
-  switch (answer.code) {
-    case ResponseCode.TOPIC_NOT_EXIST:
-      return new RmqError('TOPIC_NOT_FOUND', text);
-    case ResponseCode.SUBSCRIPTION_GROUP_NOT_EXIST:
-      return new RmqError('GROUP_NOT_FOUND', text);
-    case ResponseCode.NO_PERMISSION:
-      return new RmqError('NO_PERMISSION', text);
-    case ResponseCode.SYSTEM_BUSY:
-      return new RmqError('BUSY', text);
-    case ResponseCode.REQUEST_CODE_NOT_SUPPORTED:
-      return new RmqError('NOT_SUPPORTED', text);
-    case ResponseCode.SERVICE_NOT_AVAILABLE:
-      return new RmqError('STORE_FAILED', text);
-    case ResponseCode.MESSAGE_ILLEGAL:
-      return new RmqError('MESSAGE_ILLEGAL', text);
-    case ResponseCode.INVALID_PARAMETER:
-      return new RmqError('BAD_REQUEST', text);
-    case ResponseCode.QUERY_NOT_FOUND:
-      return new RmqError('OFFSET_NOT_FOUND', text);
-    default:
-      return new RmqError('INTERNAL', text);
-  }
+  throw answerError(answer);
 }
 
 function toQueueData(value: unknown): RouteQueueData[] {

@@ -13,6 +13,30 @@ export const commandTree: readonly (NounEntry | CommandEntry)[] = [
       { name: 'delete', load: async () => (await import('./topic/delete.ts')).topicDelete },
     ],
   },
+  {
+    name: 'group',
+    summary: 'Create, list, describe, change and delete consumer groups',
+    commands: [
+      { name: 'list', load: async () => (await import('./group/list.ts')).groupList },
+      { name: 'create', load: async () => (await import('./group/create.ts')).groupCreate },
+      { name: 'describe', load: async () => (await import('./group/describe.ts')).groupDescribe },
+      { name: 'update', load: async () => (await import('./group/create.ts')).groupUpdate },
+      { name: 'delete', load: async () => (await import('./group/delete.ts')).groupDelete },
+    ],
+  },
+  {
+    name: 'offset',
+    summary: 'See and move how far groups have consumed',
+    commands: [
+      { name: 'show', load: async () => (await import('./offset/show.ts')).offsetShow },
+      { name: 'reset', load: async () => (await import('./offset/reset.ts')).offsetReset },
+    ],
+  },
+  {
+    name: 'message',
+    summary: 'Look at single messages',
+    commands: [{ name: 'show', load: async () => (await import('./message/show.ts')).messageShow }],
+  },
   { name: 'send', load: async () => (await import('./send.ts')).send },
   { name: 'tail', load: async () => (await import('./tail.ts')).tail },
   {

@@ -13,7 +13,7 @@ export type StartPoint =
  * timestamp in milliseconds (13 digits).
  * @throws RmqError USAGE
  */
-export function parseStartPoint(text: string, nowMs: number): StartPoint {
+export function parseStartPoint(text: string, nowMs: number, flag = '--from'): StartPoint {
   if (text === 'earliest' || text === 'latest') return { type: text };
   if (text.startsWith('-')) {
     const ago = parseDuration(text.slice(1));
@@ -25,7 +25,7 @@ export function parseStartPoint(text: string, nowMs: number): StartPoint {
   if (!Number.isNaN(timestampMs)) return { type: 'time', timestampMs };
   throw new RmqError(
     'USAGE',
-    `--from: "${text}" is not allowed: earliest, latest, -15m, an offset or 2026-01-31T12:00:00Z`,
+    `${flag}: "${text}" is not allowed: earliest, latest, -15m, an offset or 2026-01-31T12:00:00Z`,
   );
 }
 
