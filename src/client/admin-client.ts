@@ -365,6 +365,7 @@ export class AdminClient {
         brokerId,
         lastHeartbeatMs: 0,
         windowMs: 0,
+        advertise: '',
       })),
     );
   }

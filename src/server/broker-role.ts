@@ -6,7 +6,7 @@ import { Broker } from './broker/broker.ts';
 import { BrokerRemoting } from './broker/remoting/broker-remoting.ts';
 import { toRecordHost } from './broker/remoting/record-host.ts';
 import { BrokerRegistration } from './broker/remoting/registration.ts';
-import { advertisedAddress, type ServerPorts } from './ports.ts';
+import { advertised, dialAdvertised, type ServerPorts } from './ports.ts';
 import { RemotingListener } from './remoting/listener.ts';
 import type { ServerSettings } from './shared/settings.ts';
 import type { DatabaseFactory } from './store/index/database.ts';
@@ -63,9 +63,10 @@ async function serve(
   const remoting = new BrokerRemoting({ broker, clock, logger, address: () => address });
   const listener = new RemotingListener({ network, clock, logger, handlers: remoting.handlers() });
   const endpoint = await listener.listen({ host: settings.listenHost, port: settings.brokerPort });
-  const advertised = advertisedAddress(settings.advertise, endpoint);
-  address = formatHostPort(advertised);
-  Object.assign(storeHost, toRecordHost(advertised));
+  const told = advertised(settings.advertise.broker, endpoint);
+  address = formatHostPort(told.address);
+  Object.assign(storeHost, toRecordHost(told.address));
+  void dialAdvertised(told.table, { network, logger });
   remoting.start();
   const client = new RemotingClient({ network, clock });
   const registration = new BrokerRegistration({

@@ -1,11 +1,15 @@
 /** What a server needs from its surroundings, and the addresses it tells others. */
 import type { Clock } from '../platform/clock.ts';
 import type { Files } from '../platform/files.ts';
-import { parseHostPort } from '../platform/host-port.ts';
+import { formatHostPort } from '../platform/host-port.ts';
 import type { HostPort, Network } from '../platform/network.ts';
 import type { Random } from '../platform/random.ts';
 import type { Tls } from '../platform/tls.ts';
+import { asRmqError } from '../protocol/errors.ts';
+import { Advertised } from './shared/advertise.ts';
 import type { Logger } from './shared/logger.ts';
+
+const dialTimeoutMs = 3_000;
 
 export interface ServerPorts {
   readonly clock: Clock;
@@ -22,8 +26,31 @@ export function reachable(host: string): string {
   return host === '::' ? '::1' : host;
 }
 
-/** What others are told: `--advertise`, with our port where it names none; else where we listen. */
-export function advertisedAddress(advertise: string | undefined, local: HostPort): HostPort {
-  if (advertise === undefined) return { ...local, host: reachable(local.host) };
-  return parseHostPort(advertise) ?? { host: advertise, port: local.port };
+/** What others are told by `advertise`, a setting; our port stands where it names none. */
+export function advertised(
+  advertise: string,
+  local: HostPort,
+): { readonly table: Advertised; readonly address: HostPort } {
+  const table = Advertised.parse(advertise, local.port) ?? Advertised.none; // checked with the config
+  return { table, address: table.fallback ?? { ...local, host: reachable(local.host) } };
+}
+
+/** Says which of the addresses that others are told cannot be dialled from here. Never throws. */
+export async function dialAdvertised(
+  table: Advertised,
+  { network, logger }: Pick<ServerPorts, 'network' | 'logger'>,
+): Promise<void> {
+  const dial = async (address: HostPort): Promise<void> => {
+    try {
+      const connection = await network.connect(address, { timeoutMs: dialTimeoutMs });
+      connection.setHandler({ onData: () => {}, onDrain: () => {}, onClose: () => {} });
+      connection.destroy();
+    } catch (error) {
+      logger.warn('an advertised address cannot be reached from here; clients may not reach it', {
+        address: formatHostPort(address),
+        reason: asRmqError(error).message,
+      });
+    }
+  };
+  await Promise.all(table.addresses().map(dial));
 }

@@ -3,12 +3,13 @@ import { RemotingClient } from '../client/remoting-client.ts';
 import { formatHostPort } from '../platform/host-port.ts';
 import type { HostPort } from '../platform/network.ts';
 import type { BrokerApi } from './broker/api.ts';
-import { advertisedAddress, type ServerPorts } from './ports.ts';
+import { advertised, dialAdvertised, type ServerPorts } from './ports.ts';
 import { NameServerCluster } from './proxy/cluster.ts';
 import { GrpcProxy } from './proxy/grpc-proxy.ts';
 import { Producers } from './proxy/producers.ts';
 import { RemoteChecks } from './proxy/remote-checks.ts';
 import { SentTransactions } from './proxy/sent-transactions.ts';
+import { Advertised } from './shared/advertise.ts';
 import type { ServerSettings } from './shared/settings.ts';
 
 export interface ProxyRole {
@@ -30,7 +31,11 @@ export async function startProxyRole(options: {
   const logger = ports.logger.named('proxy');
   const client = new RemotingClient({ network, clock });
   // Name and port are known once the port is open; nobody is told of them before.
-  const self = { name: '', grpc: { host: settings.listenHost, port: settings.grpcPort } };
+  const self = {
+    name: '',
+    grpc: { host: settings.listenHost, port: settings.grpcPort },
+    advertise: Advertised.none,
+  };
   const transactions = new SentTransactions();
   const producers = new Producers(transactions);
   const checks = new RemoteChecks({ client, clock, logger });
@@ -69,7 +74,10 @@ export async function startProxyRole(options: {
   };
   try {
     const endpoint = await proxy.start(self.grpc);
-    self.grpc = advertisedAddress(settings.advertise, endpoint);
+    const told = advertised(settings.advertise.grpc, endpoint);
+    self.grpc = told.address;
+    self.advertise = told.table;
+    void dialAdvertised(told.table, { network, logger });
     self.name = settings.proxyName ?? formatHostPort(self.grpc);
     await cluster.start();
     return { name: 'proxy', endpoint, stop };

@@ -23,6 +23,8 @@ export interface ProxyEntry {
   readonly clusterName: string;
   readonly proxyName: string;
   readonly grpcAddress: string;
+  /** Addresses by the client's network, as the proxy told them. */
+  readonly advertise: string;
   readonly windowMs: number;
   readonly sessionId: number;
   lastHeardMs: number;

@@ -6,6 +6,7 @@ import type { HostPort } from '../../platform/network.ts';
 import type { RmqError } from '../../protocol/errors.ts';
 import type { Reply } from '../../util/reply.ts';
 import type { BrokerApi, GroupConfig, MessageType } from '../broker/api.ts';
+import type { Advertised } from '../shared/advertise.ts';
 
 /** One broker's share of a topic. */
 export interface RouteQueues {
@@ -25,7 +26,10 @@ export interface TopicRoute {
 
 export interface ProxyAddress {
   readonly name: string;
+  /** What everybody is told who is not told otherwise. */
   readonly grpc: HostPort;
+  /** What it was told to say, by the client's network. */
+  readonly advertise?: Advertised;
 }
 
 export interface ClusterView {

@@ -17,6 +17,7 @@ import type {
   MessageType,
   TransactionChecker,
 } from '../broker/api.ts';
+import { Advertised } from '../shared/advertise.ts';
 import type { Logger } from '../shared/logger.ts';
 import { CachedLookup } from './cached-lookup.ts';
 import type { MasterAddress } from './cluster-queries.ts';
@@ -29,8 +30,8 @@ import type { RemoteChecks } from './remote-checks.ts';
 const lookIntervalMs = 1_000;
 /** Routes and groups in use are looked up again after this. */
 const refreshAfterMs = 3_000;
-/** A broker that refused a connection gets no new traffic for this long, unless it is the only one. */
-const suspectMs = 3_000;
+/** A broker that refused a connection or did not answer gets no new traffic, unless it is the only one. */
+const suspectMs = { refused: 3_000, silent: 10_000 } as const;
 
 const messageTypes: ReadonlySet<string> = new Set([
   'NORMAL',
@@ -154,9 +155,9 @@ export class NameServerCluster implements ClusterView {
       : { topic: route.topic, messageType: route.messageType, queues };
   }
 
-  #unreachable(brokerName: string): void {
+  #unreachable(brokerName: string, how: keyof typeof suspectMs): void {
     const { clock } = this.#options;
-    this.#suspectUntilMs.set(brokerName, clock.monotonicMs() + suspectMs);
+    this.#suspectUntilMs.set(brokerName, clock.monotonicMs() + suspectMs[how]);
     void this.#look();
   }
 
@@ -219,7 +220,7 @@ export class NameServerCluster implements ClusterView {
         address,
         client,
         checks,
-        unreachable: (name) => this.#unreachable(name),
+        unreachable: (name, how) => this.#unreachable(name, how),
       });
       this.#remotes.set(brokerName, remote);
       this.#watch(remote);
@@ -232,10 +233,13 @@ export class NameServerCluster implements ClusterView {
   #takeMembers(members: readonly ClusterMember[]): void {
     const { self, clusterName } = this.#options;
     const proxies = new Map([[formatHostPort(self.grpc), self]]);
-    for (const { role, name, address, clusterName: cluster } of members) {
+    for (const member of members) {
+      const { role, name, address, clusterName: cluster } = member;
       const grpc = parseHostPort(address);
       if (role !== 'proxy' || cluster !== clusterName || grpc === undefined) continue;
-      if (!proxies.has(address)) proxies.set(address, { name, grpc });
+      if (proxies.has(address)) continue;
+      const advertise = Advertised.parse(member.advertise, grpc.port) ?? Advertised.none;
+      proxies.set(address, { name, grpc, advertise });
     }
     const sorted = [...proxies].toSorted(([a], [b]) => (a < b ? -1 : 1));
     // The same array as long as nothing changed, so that who compares sees it at once.
@@ -243,7 +247,12 @@ export class NameServerCluster implements ClusterView {
       sorted.length === this.#proxies.length &&
       sorted.every(([address], index) => {
         const old = this.#proxies[index];
-        return old !== undefined && formatHostPort(old.grpc) === address;
+        const said = proxies.get(address)?.advertise?.toString();
+        return (
+          old !== undefined &&
+          formatHostPort(old.grpc) === address &&
+          old.advertise?.toString() === said
+        );
       });
     if (!isSame) this.#proxies = sorted.map(([, proxy]) => proxy);
   }

@@ -10,7 +10,7 @@ import type { Tls } from '../../platform/tls.ts';
 import type { Service } from '../../transport/grpc/call.ts';
 import type { GrpcTransport } from '../../transport/grpc/transport.ts';
 import type { Logger } from '../shared/logger.ts';
-import type { ClusterView } from './cluster-view.ts';
+import type { ClusterView, ProxyAddress } from './cluster-view.ts';
 import { loadCertificate } from './grpc/certificate.ts';
 import { ParkedPolls } from './grpc/parked-polls.ts';
 import { messagingService } from './grpc/service.ts';
@@ -38,8 +38,8 @@ export interface GrpcProxyOptions {
   readonly tls: { readonly certFile: string; readonly keyFile: string } | undefined;
   /** Delivery times further ahead are refused. */
   readonly delayMaxMs: number;
-  /** This proxy among `cluster.liveProxies()`, by name. */
-  readonly self: { readonly name: string };
+  /** This proxy among `cluster.liveProxies()`. */
+  readonly self: ProxyAddress;
 }
 
 export class GrpcProxy {

@@ -74,6 +74,7 @@ export class ProxyRegistration {
       proxyName: self.name,
       grpcAddr: formatHostPort(self.grpc),
       heartbeatTimeoutMs: windowMs,
+      advertise: self.advertise?.toString() ?? '',
     });
     return this.#toAll(RequestCode.RMQ_REGISTER_PROXY, fields);
   }

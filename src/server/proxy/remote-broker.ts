@@ -63,6 +63,8 @@ const delayProperties: readonly string[] = [
   PropertyName.timerDelayMs,
   PropertyName.timerDeliverMs,
 ];
+/** Under the 3 s after which clients give up by themselves, so that they hear why (facts/grpc-v2.md 10.1). */
+const sendTimeoutMs = 2_500;
 /** On top of the polling time: the broker answers at its end, the network takes its share. */
 const pollingMarginMs = 5_000;
 /** When a message that nobody waits for any more is seen again. */
@@ -74,10 +76,10 @@ export class RemoteBroker implements BrokerApi {
   /** host:port; may change when the broker moves. */
   address: string;
   readonly #client: RemotingClient;
-  readonly #unreachable: (brokerName: string) => void;
+  readonly #unreachable: (brokerName: string, how: 'refused' | 'silent') => void;
   readonly #checks: RemoteChecks | undefined;
 
-  /** `unreachable` hears of every refused or lost connection. */
+  /** `unreachable` hears of every refused or lost connection and of every send without an answer. */
   constructor(options: {
     readonly clusterName: string;
     readonly brokerName: string;
@@ -85,7 +87,7 @@ export class RemoteBroker implements BrokerApi {
     readonly client: RemotingClient;
     /** Without it transaction checks of this broker reach nobody here. */
     readonly checks?: RemoteChecks;
-    readonly unreachable?: (brokerName: string) => void;
+    readonly unreachable?: (brokerName: string, how: 'refused' | 'silent') => void;
   }) {
     this.clusterName = options.clusterName;
     this.brokerName = options.brokerName;
@@ -104,7 +106,7 @@ export class RemoteBroker implements BrokerApi {
   ): void {
     this.#client.request(this.address, code, extFields, body, waitMs, (answer) => {
       if (answer instanceof RmqError && isConnectionError(answer))
-        this.#unreachable(this.brokerName);
+        this.#unreachable(this.brokerName, 'refused');
       reply(answer);
     });
   }
@@ -124,7 +126,9 @@ export class RemoteBroker implements BrokerApi {
       return this.#sendApart(request, reply);
     }
     const { code, extFields, body } = encodeSend(request, this.brokerName);
-    this.#request(code, extFields, body, timeoutMs, (answer) => {
+    this.#request(code, extFields, body, sendTimeoutMs, (answer) => {
+      if (answer instanceof RmqError && answer.code === 'TIMEOUT')
+        this.#unreachable(this.brokerName, 'silent');
       reply(answer instanceof RmqError ? answer : decodeSendAnswer(request, answer));
     });
   }

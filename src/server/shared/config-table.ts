@@ -91,7 +91,21 @@ export const settingsTable = [
     kind: { type: 'text', placeholder: 'HOST[:PORT]' },
     group: 'Addresses',
     default: 'the address a client reached us by',
-    description: 'address told to others',
+    description: 'address told to others; by their network: NET/BITS=HOST[:PORT];…',
+  },
+  {
+    key: 'advertise-broker',
+    kind: { type: 'text', placeholder: 'HOST[:PORT]' },
+    group: 'Addresses',
+    default: 'what --advertise says',
+    description: 'the same for the Remoting port of the broker alone',
+  },
+  {
+    key: 'advertise-grpc',
+    kind: { type: 'text', placeholder: 'HOST[:PORT]' },
+    group: 'Addresses',
+    default: 'what --advertise says',
+    description: 'the same for the gRPC port of the proxy alone',
   },
   {
     key: 'insecure',

@@ -7,6 +7,7 @@ import { parseHostPort } from '../../platform/host-port.ts';
 import { RmqError } from '../../protocol/errors.ts';
 import { nearest } from '../../util/nearest.ts';
 import { parseValue, type Value, ValueError, type ValueKind } from '../../util/values.ts';
+import { Advertised } from './advertise.ts';
 import { environmentName, flagName, type SettingKey, settings } from './config-table.ts';
 import type { FlushMode, Role, ServerSettings } from './settings.ts';
 
@@ -221,7 +222,10 @@ function buildSettings(given: ReadonlyMap<string, Given>, defaultDataDir: string
     nameserverPort: port('nameserver-port'),
     brokerPort: port('broker-port'),
     grpcPort: port('grpc-port'),
-    advertise: values.optionalText('advertise'),
+    advertise: {
+      broker: advertiseOf(values, 'advertise-broker'),
+      grpc: advertiseOf(values, 'advertise-grpc'),
+    },
     clusterName: nameOf(values, 'cluster-name'),
     brokerName: nameOf(values, 'broker-name'),
     brokerId: values.number('broker-id'),
@@ -265,6 +269,16 @@ function namesrvOf(values: Values): readonly string[] {
     if (host === '' || port === 0) throw wrong(values.origin('namesrv'), address, 'HOST:PORT');
   }
   return list;
+}
+
+/** What one listener tells others: its own setting, else the one for all. */
+function advertiseOf(values: Values, own: SettingKey): string {
+  const key = values.has(own) ? own : 'advertise';
+  const text = values.optionalText(key) ?? '';
+  if (Advertised.parse(text, 0) === undefined) {
+    throw wrong(values.origin(key), text, 'HOST[:PORT], or a list [NETWORK/BITS=]HOST[:PORT];…');
+  }
+  return text;
 }
 
 /** Cluster and broker names are topic names and parts of file names: Apache's alphabet. */

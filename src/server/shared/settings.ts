@@ -18,8 +18,11 @@ export interface ServerSettings {
   readonly nameserverPort: number;
   readonly brokerPort: number;
   readonly grpcPort: number;
-  /** host:port told to others instead of the address a client reached us by. */
-  readonly advertise: string | undefined;
+  /**
+   * What others are told instead of the address they reached us by, as `Advertised.parse` reads it; empty:
+   * nothing.
+   */
+  readonly advertise: { readonly broker: string; readonly grpc: string };
   readonly clusterName: string;
   readonly brokerName: string;
   readonly brokerId: number;

@@ -13,6 +13,8 @@ export interface ClusterMember {
   readonly lastHeartbeatMs: number;
   /** Silence after which it is dropped. */
   readonly windowMs: number;
+  /** Proxies: addresses by the client's network, `NETWORK=HOST:PORT;…`; else empty. */
+  readonly advertise: string;
 }
 
 export function encodeClusterMembers(members: readonly ClusterMember[]): Buffer {
@@ -46,6 +48,7 @@ function toMember(value: unknown): ClusterMember | undefined {
     brokerId: toNumber(fields['brokerId']),
     lastHeartbeatMs: toNumber(fields['lastHeartbeatMs']),
     windowMs: toNumber(fields['windowMs']),
+    advertise: typeof fields['advertise'] === 'string' ? fields['advertise'] : '',
   };
 }
 

@@ -68,6 +68,8 @@ export interface RegisterProxyHeader {
   /** host:port of the gRPC listener that clients are told. */
   readonly grpcAddr: string;
   readonly heartbeatTimeoutMs: number | undefined;
+  /** Addresses by the client's network, `NETWORK=HOST:PORT;…`; empty: one for all. */
+  readonly advertise: string;
 }
 
 export const registerProxyHeader: HeaderCodec<RegisterProxyHeader> = headerCodec({
@@ -75,6 +77,7 @@ export const registerProxyHeader: HeaderCodec<RegisterProxyHeader> = headerCodec
   proxyName: text('proxyName'),
   grpcAddr: text('grpcAddr'),
   heartbeatTimeoutMs: optionalInteger('heartbeatTimeoutMillis'),
+  advertise: textOr('advertise', ''),
 });
 
 /** RMQ_UNREGISTER_PROXY (720002). */

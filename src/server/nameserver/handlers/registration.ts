@@ -26,6 +26,8 @@ import type { RouteTable } from '../route-table.ts';
 
 /** Of brokers that name no window, as Apache's: they renew every 30 s. */
 const defaultWindowMs = 120_000;
+/** Characters kept of what a proxy advertises. */
+const advertiseLengthMax = 2_048;
 const orderConfigNamespace = 'ORDER_TOPIC_CONFIG';
 /** A registration of 100,000 topics has about 20 MiB; a compressed one must not become more. */
 const bodySizeMax = 64 << 20;
@@ -212,6 +214,8 @@ function registerProxy(parts: RegistrationParts, request: Request): AnswerParts 
     clusterName: header.clusterName,
     proxyName: header.proxyName,
     grpcAddress: header.grpcAddr,
+    // Kept for others to read; ours are never longer.
+    advertise: header.advertise.slice(0, advertiseLengthMax),
     windowMs: header.heartbeatTimeoutMs ?? defaultWindowMs,
     sessionId: request.session.id,
     lastHeardMs: parts.clock.monotonicMs(),
@@ -231,6 +235,7 @@ function members(parts: RegistrationParts): Buffer {
     brokerId: entry.brokerId,
     lastHeartbeatMs: Math.round(entry.lastHeardMs + toWallMs),
     windowMs: entry.windowMs,
+    advertise: '',
   }));
   const proxies = [...table.liveProxies()].map((entry) => ({
     role: 'proxy' as const,
@@ -240,6 +245,7 @@ function members(parts: RegistrationParts): Buffer {
     brokerId: 0,
     lastHeartbeatMs: Math.round(entry.lastHeardMs + toWallMs),
     windowMs: entry.windowMs,
+    advertise: entry.advertise,
   }));
   return encodeClusterMembers([...brokers, ...proxies]);
 }

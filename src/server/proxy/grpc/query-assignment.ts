@@ -8,13 +8,13 @@ import {
 } from '../../../protocol/grpc/generated/messages.ts';
 import { Permission } from '../../broker/api.ts';
 import type { UnaryMethod } from './call.ts';
-import { endpointsOf, reachedBy } from './endpoints.ts';
+import { spreadOver } from './endpoints.ts';
 import { groupName, topicName } from './names.ts';
 import { unaryMethod } from './rpc.ts';
 import type { ServiceContext } from './service-context.ts';
 import { okStatus, StatusError } from './status.ts';
 
-export function queryAssignment({ cluster, logger }: ServiceContext): UnaryMethod {
+export function queryAssignment({ cluster, self, logger }: ServiceContext): UnaryMethod {
   return unaryMethod({
     name: 'QueryAssignment',
     decode: decodeQueryAssignmentRequest,
@@ -23,17 +23,18 @@ export function queryAssignment({ cluster, logger }: ServiceContext): UnaryMetho
     handle: ({ call }, request, reply) => {
       const topic = topicName(request.topic);
       groupName(request.group);
-      const endpoints = endpointsOf(reachedBy(call, request.endpoints));
+      const endpoints = spreadOver(cluster, self, call, request.endpoints);
       cluster.route(topic, (route) => {
         if (route instanceof Error) return reply(route);
         const assignments: AssignmentInit[] = [];
-        for (const { brokerName, permission, readQueueCount } of route.queues) {
+        for (const [index, share] of route.queues.entries()) {
+          const { brokerName, permission, readQueueCount } = share;
           if ((permission & Permission.read) === 0 || readQueueCount === 0) continue;
           const isWritable = (permission & Permission.write) !== 0;
           const granted = isWritable ? GrpcPermission.READ_WRITE : GrpcPermission.READ;
           // One for all queues of the broker: consumers compete for messages, not for queues. Message
           // groups are kept in order by the broker, so that FIFO needs no queue of its own.
-          const broker = { name: brokerName, id: 0, endpoints };
+          const broker = { name: brokerName, id: 0, endpoints: endpoints(index) };
           const messageQueue = { topic: request.topic, id: -1, permission: granted, broker };
           assignments.push({ messageQueue });
         }

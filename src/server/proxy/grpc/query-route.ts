@@ -1,7 +1,6 @@
 /** QueryRoute: the queues of a topic and where to reach them; facts/grpc-v2.md 5.1. */
 import {
   decodeQueryRouteRequest,
-  type EndpointsInit,
   encodeQueryRouteResponse,
   Permission as GrpcPermission,
   type MessageQueueInit,
@@ -11,7 +10,7 @@ import {
 import { Permission, type MessageType as TopicType } from '../../broker/api.ts';
 import type { RouteQueues, TopicRoute } from '../cluster-view.ts';
 import type { UnaryMethod } from './call.ts';
-import { proxyEndpoints, reachedBy } from './endpoints.ts';
+import { type Spread, spreadOver } from './endpoints.ts';
 import { topicName } from './names.ts';
 import { unaryMethod } from './rpc.ts';
 import type { ServiceContext } from './service-context.ts';
@@ -25,10 +24,9 @@ export function queryRoute({ cluster, self, logger }: ServiceContext): UnaryMeth
     logger,
     handle: ({ call }, request, reply) => {
       const topic = topicName(request.topic);
-      const reached = reachedBy(call, request.endpoints);
+      const endpoints = spreadOver(cluster, self, call, request.endpoints);
       cluster.route(topic, (route) => {
         if (route instanceof Error) return reply(route);
-        const endpoints = proxyEndpoints(cluster, self.name, reached);
         reply({ status: okStatus, messageQueues: queuesOf(route, request.topic, endpoints) });
       });
     },
@@ -42,17 +40,14 @@ export function queryRoute({ cluster, self, logger }: ServiceContext): UnaryMeth
 function queuesOf(
   route: TopicRoute,
   topic: Resource | undefined,
-  endpoints: readonly EndpointsInit[],
+  endpoints: Spread,
 ): MessageQueueInit[] {
   const queues: MessageQueueInit[] = [];
   const acceptMessageTypes = acceptedTypes(route.messageType);
-  for (const share of route.queues) {
+  // Neighbouring brokers begin with different proxies: who uses the first queue of each has several.
+  for (const [index, share] of route.queues.entries()) {
     permissionsOf(share).forEach((permission, id) => {
-      const broker = {
-        name: share.brokerName,
-        id: 0,
-        endpoints: endpoints[id % endpoints.length] as EndpointsInit, // never empty
-      };
+      const broker = { name: share.brokerName, id: 0, endpoints: endpoints(index + id) };
       queues.push({ topic, id, permission, broker, acceptMessageTypes });
     });
   }

@@ -2,7 +2,7 @@
 import type { Clock } from '../../../platform/clock.ts';
 import type { Random } from '../../../platform/random.ts';
 import type { Logger } from '../../shared/logger.ts';
-import type { ClusterView } from '../cluster-view.ts';
+import type { ClusterView, ProxyAddress } from '../cluster-view.ts';
 import type { Producers } from '../producers.ts';
 import type { Receipts } from '../receipts.ts';
 import type { SentTransactions } from '../sent-transactions.ts';
@@ -21,6 +21,6 @@ export interface ServiceContext {
   readonly logger: Logger;
   /** Delivery times further ahead are refused. */
   readonly delayMaxMs: number;
-  /** This proxy among `cluster.liveProxies()`, by name. */
-  readonly self: { readonly name: string };
+  /** This proxy among `cluster.liveProxies()`. */
+  readonly self: ProxyAddress;
 }
