@@ -3,8 +3,10 @@
  * a tag by its hash, so a match there is confirmed by the text of the message's tag.
  */
 import { javaHashCode } from '../message/java-hash.ts';
+import { findProperty } from '../message/properties.ts';
+import type { MessageFilter } from './message-filter.ts';
 
-export class TagFilter {
+export class TagFilter implements MessageFilter {
   /** undefined: everything matches. */
   readonly #tags: ReadonlySet<string> | undefined;
   readonly #hashes: ReadonlySet<number>;
@@ -28,7 +30,9 @@ export class TagFilter {
     return this.#tags === undefined || this.#hashes.has(tagsCode);
   }
 
-  matches(tag: string | undefined): boolean {
-    return this.#tags === undefined || (tag !== undefined && this.#tags.has(tag));
+  matches(properties: Uint8Array): boolean {
+    if (this.#tags === undefined) return true;
+    const tag = findProperty(properties, 'TAGS');
+    return tag !== undefined && this.#tags.has(tag);
   }
 }

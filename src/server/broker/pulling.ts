@@ -1,9 +1,8 @@
 /** Reading by offset (facts/broker.md §3). No group's state is touched. */
 import type { Clock } from '../../platform/clock.ts';
 import { RmqError } from '../../protocol/errors.ts';
-import { TagFilter } from '../../protocol/filter/tag-filter.ts';
+import { type MessageFilter, tryCompileFilter } from '../../protocol/filter/message-filter.ts';
 import type { QueueOffset, StoredMessage } from '../../protocol/message/message.ts';
-import { findProperty } from '../../protocol/message/properties.ts';
 import type { Reply } from '../../util/reply.ts';
 import { TimerWheel, type WheelTimer } from '../../util/timer-wheel.ts';
 import { limits } from '../shared/limits.ts';
@@ -13,7 +12,7 @@ import type { Cancel, PullRequest, PullResult } from './api.ts';
 interface Waiting {
   readonly request: PullRequest;
   readonly reply: Reply<PullResult, RmqError>;
-  readonly filter: TagFilter;
+  readonly filter: MessageFilter;
   readonly queue: StoredQueue;
   timer: WheelTimer | undefined;
   isDone: boolean;
@@ -31,14 +30,15 @@ export class Pulling {
   }
 
   pull(request: PullRequest, reply: Reply<PullResult, RmqError>): Cancel {
-    if (request.filter.type !== 'TAG') {
-      reply(new RmqError('ILLEGAL_FILTER', 'SQL92 filters are not supported yet'));
+    const filter = tryCompileFilter(request.filter);
+    if (filter instanceof RmqError) {
+      reply(filter);
       return () => undefined;
     }
     const waiting: Waiting = {
       request,
       reply,
-      filter: new TagFilter(request.filter.expression),
+      filter,
       queue: this.#store.queue(request.topic, request.queueId),
       timer: undefined,
       isDone: false,
@@ -107,7 +107,7 @@ export class Pulling {
       this.#store.readMessages(fitting, (found) => {
         if (found instanceof Error) return this.#answer(waiting, found);
         const messages = found.filter((message): message is StoredMessage => {
-          return message !== undefined && filter.matches(findProperty(message.properties, 'TAGS'));
+          return message !== undefined && filter.matches(message.properties);
         });
         const status = messages.length > 0 ? 'FOUND' : 'NO_MATCHED_MESSAGE';
         this.#answer(waiting, { status, messages, nextOffset: next });

@@ -5,7 +5,7 @@
  */
 import type { Clock } from '../../../platform/clock.ts';
 import { asRmqError, RmqError } from '../../../protocol/errors.ts';
-import { TagFilter } from '../../../protocol/filter/tag-filter.ts';
+import { tryCompileFilter } from '../../../protocol/filter/message-filter.ts';
 import type { PhysicalOffset, QueueOffset } from '../../../protocol/message/message.ts';
 import type { Reply } from '../../../util/reply.ts';
 import { TimerWheel } from '../../../util/timer-wheel.ts';
@@ -219,11 +219,11 @@ export class Delivery implements StateSource {
 
   pop(plan: PopPlan, reply: Reply<PopResult, RmqError>): Cancel {
     const { request } = plan;
-    if (request.filter.type !== 'TAG') {
-      reply(new RmqError('ILLEGAL_FILTER', 'SQL92 filters are not supported yet'));
+    const filter = tryCompileFilter(request.filter);
+    if (filter instanceof RmqError) {
+      reply(filter);
       return () => undefined;
     }
-    const filter = new TagFilter(request.filter.expression);
     const first = this.#consumption(request.group, request.topic).turn++ % plan.queues.length;
     const job = new PopJob({ delivery: this, plan, filter, turn: this.#turn++, first, reply });
     const begin = (): void => job.run();

@@ -5,7 +5,7 @@
  */
 
 import type { RmqError } from '../../../protocol/errors.ts';
-import type { TagFilter } from '../../../protocol/filter/tag-filter.ts';
+import type { MessageFilter } from '../../../protocol/filter/message-filter.ts';
 import type { StoredMessage } from '../../../protocol/message/message.ts';
 import { findProperty } from '../../../protocol/message/properties.ts';
 import type { Reply } from '../../../util/reply.ts';
@@ -42,7 +42,7 @@ export class PopJob {
   readonly turn: number;
   readonly #delivery: Delivery;
   readonly #plan: PopPlan;
-  readonly #filter: TagFilter;
+  readonly #filter: MessageFilter;
   readonly #reply: Reply<PopResult, RmqError>;
   readonly #first: number;
   readonly #deadlineMs: number;
@@ -61,7 +61,7 @@ export class PopJob {
   constructor(options: {
     readonly delivery: Delivery;
     readonly plan: PopPlan;
-    readonly filter: TagFilter;
+    readonly filter: MessageFilter;
     readonly turn: number;
     /** Which of the queues comes first. */
     readonly first: number;
@@ -354,7 +354,7 @@ export class PopJob {
   }
 
   #isWanted(message: StoredMessage): boolean {
-    return this.#filter.matches(findProperty(message.properties, 'TAGS'));
+    return this.#filter.matches(message.properties);
   }
 
   /** In order: what is visible, and as long as there is room, new messages put into their groups. */

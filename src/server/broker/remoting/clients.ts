@@ -1,5 +1,6 @@
 /** Clients: 34, 35, 38, 41, 42, 46, 203, 204; facts/remoting.md §5.1, §5.4, §8.1. */
 import { formatHostPort } from '../../../platform/host-port.ts';
+import { compileFilter } from '../../../protocol/filter/message-filter.ts';
 import { decodeHeartbeat } from '../../../protocol/remoting/bodies/heartbeat.ts';
 import {
   entriesOf,
@@ -27,8 +28,7 @@ export function clientHandlers(context: RemotingContext): Handlers {
     [RequestCode.GET_CONSUMER_LIST_BY_GROUP, answering((request) => members(context, request))],
     [RequestCode.LOCK_BATCH_MQ, answering((request) => lock(context, request))],
     [RequestCode.UNLOCK_BATCH_MQ, answering((request) => unlock(context, request))],
-    // The filter is compiled, and refused, when the consumer pulls or pops.
-    [RequestCode.CHECK_CLIENT_CONFIG, answering(() => ({}))],
+    [RequestCode.CHECK_CLIENT_CONFIG, answering(checkFilter)],
     [RequestCode.GET_CONSUMER_CONNECTION_LIST, answering((request) => consumers(context, request))],
     [RequestCode.GET_PRODUCER_CONNECTION_LIST, answering((request) => producers(context, request))],
   ];
@@ -43,6 +43,16 @@ async function heartbeat(context: RemotingContext, request: RemotingRequest): Pr
   return {
     extFields: { IS_SUPPORT_HEART_BEAT_V2: 'true', IS_SUB_CHANGE: String(isChanged) },
   };
+}
+
+/** @throws RmqError ILLEGAL_FILTER */
+function checkFilter(request: RemotingRequest): AnswerParts {
+  const json = parseJsonObject(request.body);
+  const subscription = new Map(entriesOf(json['subscriptionData']));
+  const expression = subscription.get('subString');
+  const type = subscription.get('expressionType') === 'SQL92' ? 'SQL92' : 'TAG';
+  compileFilter({ type, expression: typeof expression === 'string' ? expression : '' });
+  return {};
 }
 
 function unregister(context: RemotingContext, request: RemotingRequest): AnswerParts {

@@ -89,7 +89,7 @@ describe('pop', () => {
     await expect(t.receive({ topic: 'nope' })).rejects.toMatchObject({ code: 'TOPIC_NOT_FOUND' });
     await expect(t.receive({ queueId: 5 })).rejects.toMatchObject({ code: 'ILLEGAL_QUEUE' });
     await expect(
-      t.receive({ filter: { type: 'SQL92', expression: 'a = 1' } }),
+      t.receive({ filter: { type: 'SQL92', expression: 'a = = 1' } }),
     ).rejects.toMatchObject({ code: 'ILLEGAL_FILTER' });
     const group = await t.broker.getGroup('G');
     await t.broker.putGroup({ ...group!, isConsumeEnabled: false });
