@@ -7,6 +7,7 @@ import type {
   QueueOffset,
 } from '../../src/protocol/message/message.ts';
 import { encodeProperties, findProperty } from '../../src/protocol/message/properties.ts';
+import { decodeRecallHandle } from '../../src/protocol/message/recall-handle.ts';
 import { defaultGroupConfig } from '../../src/protocol/remoting/bodies/group-config.ts';
 import type {
   AckRequest,
@@ -278,6 +279,44 @@ function deliveryTests(opened: () => Promise<BrokerApi>): void {
     const request = { group: 'group', topic: 'topic', receiptHandles: [handle] };
     expect(await done((reply) => broker.ack(request, reply))).toEqual([undefined]);
     expect(await broker.getOffset('group', 'topic', 0)).toBe(1);
+  });
+
+  test('delayed: parked, delivered at its time, recalled before it', async () => {
+    const broker = await opened();
+    await makeTopic(broker);
+    const { brokerName } = broker;
+    const delayed = (body: string, delayMs: number): MessageDraft =>
+      draft('topic', body, { TIMER_DELAY_MS: String(delayMs), UNIQ_KEY: `id-${body}` });
+    const beganMs = Date.now();
+    const sent = await sendAll(broker, [
+      delayed('b', 200),
+      delayed('a', 100),
+      delayed('far', 9_000),
+    ]);
+    const handles = sent.map((one) => decodeRecallHandle(one.recallHandle ?? ''));
+    expect(handles.map((handle) => handle?.uniqueKey)).toEqual(['id-b', 'id-a', 'id-far']);
+    expect(handles[0]).toMatchObject({ topic: 'topic', brokerName });
+    const recallHandle = sent[2]?.recallHandle ?? '';
+    const request = { topic: 'topic', recallHandle, producerGroup: 'producers' };
+    expect(await done<string>((reply) => broker.recall(request, reply))).toBe('id-far');
+    const got: string[] = [];
+    while (got.length < 2) got.push(...bodies(await pop(broker, { pollingTimeMs: 5_000 })));
+    expect(got).toEqual(['a', 'b']);
+    expect(Date.now() - beganMs).toBeGreaterThanOrEqual(200);
+    const bad = { ...request, recallHandle: 'nonsense' };
+    const refused = await result<string>((reply) => broker.recall(bad, reply));
+    expect(refused).toMatchObject({ code: 'ILLEGAL_OPERATION' });
+    const year = result((reply) =>
+      broker.send(
+        {
+          drafts: [delayed('year', 365 * 86_400_000)],
+          producerGroup: 'producers',
+          createFrom: undefined,
+        },
+        reply,
+      ),
+    );
+    expect(await year).toBeInstanceOf(RmqError);
   });
 
   test('FIFO: nothing behind an unfinished message; the same attempt gets it again', async () => {

@@ -18,7 +18,7 @@ import { startDeployment } from '../support/processes.ts';
 const kits = fileURLToPath(new URL('../../../shared/interop', import.meta.url));
 
 /** What this version does not have yet, by the words of the scenarios' names. */
-const notYet = 'SQL|message group|delay|recall|priority|transaction';
+const notYet = 'SQL|message group|priority|transaction';
 /** Scenarios that sleep or poll for over ten seconds. */
 const slow =
   'two consumers of a group share|unacked|invisible time made|acked messages stay away|empty topic|new process goes on|failed message';

@@ -7,7 +7,7 @@ interface Planned extends Timer {
 
 export class ManualClock implements Clock {
   #elapsedMs = 0;
-  readonly #startMs: number;
+  #startMs: number;
   readonly #timers = new Set<Planned>();
 
   constructor(startMs = 1_735_689_600_000) {
@@ -34,6 +34,11 @@ export class ManualClock implements Clock {
 
   afterTick(run: () => void): void {
     setImmediate(run);
+  }
+
+  /** The wall clock is set by an operator; what is measured is not. */
+  jump(ms: number): void {
+    this.#startMs += ms;
   }
 
   /** Timers that are set: 0 means that nothing would happen by itself. */

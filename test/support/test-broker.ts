@@ -42,7 +42,7 @@ export class TestBroker {
   readonly clock = new ManualClock();
   /** What the broker warned of. */
   readonly warnings: string[] = [];
-  readonly #files = new UnlockedFiles();
+  readonly files: UnlockedFiles = new UnlockedFiles();
   #life = { isAlive: true };
   readonly #tuning: Partial<StoreTuning>;
   readonly #isAutoCreate: boolean;
@@ -81,7 +81,7 @@ export class TestBroker {
     this.#life = { isAlive: true };
     const clock = mortal(this.clock, this.#life);
     this.#store = new LogStore({
-      files: this.#files,
+      files: this.files,
       clock,
       logger: silentLogger,
       openDatabase: this.#openDatabase,

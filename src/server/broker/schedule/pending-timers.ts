@@ -15,12 +15,11 @@ import type {
   StateRange,
   StateRows,
 } from '../../store/message-store.ts';
+import { decodeTimer, encodeTimer, Timer } from './timer.ts';
 import {
   dueOf,
-  dueOfKey,
   levelDelayMs,
   levelTopic,
-  offsetOfKey,
   timerKey,
   timerKeyStart,
   timerSource,
@@ -32,44 +31,6 @@ const prefix = 'timer/';
 const end = 'g';
 /** The heap may hold as many timers that have ended, besides as many again as are in memory. */
 const heapRestCount = 1_024;
-const valueSeparator = '\u0001';
-
-/** waiting: for its time; busy: being delivered, recalled or moved; gone: ended. */
-type TimerPhase = 'waiting' | 'busy' | 'gone';
-
-export class Timer {
-  readonly key: string;
-  readonly dueMs: number;
-  readonly physicalOffset: PhysicalOffset;
-  readonly storeSizeBytes: number;
-  /** The message's own topic. */
-  readonly topic: string;
-  readonly uniqueKey: string;
-  /** 1 …; 0: not by level. */
-  readonly level: number;
-  phase: TimerPhase;
-  /** When to deliver: `dueMs`, later after a failure, earlier after the clock went back. */
-  readyMs: number;
-
-  constructor(key: string, content: TimerContent) {
-    this.key = key;
-    this.dueMs = dueOfKey(key);
-    this.physicalOffset = offsetOfKey(key) as PhysicalOffset; // of a parked record
-    this.storeSizeBytes = content.storeSizeBytes;
-    this.topic = content.topic;
-    this.uniqueKey = content.uniqueKey;
-    this.level = content.level;
-    this.phase = 'waiting';
-    this.readyMs = this.dueMs;
-  }
-}
-
-interface TimerContent {
-  readonly storeSizeBytes: number;
-  readonly level: number;
-  readonly topic: string;
-  readonly uniqueKey: string;
-}
 
 const nearCountDefault = 32_768;
 
@@ -101,6 +62,11 @@ export class PendingTimers implements DerivedState {
     this.#nearCount = nearCount;
   }
 
+  /** Whether the database has more than memory. */
+  get isPartial(): boolean {
+    return this.#nearEnd !== end;
+  }
+
   get count(): number {
     return this.#count;
   }
@@ -122,7 +88,7 @@ export class PendingTimers implements DerivedState {
   }
 
   restore(key: string, value: Uint8Array): void {
-    const timer = decodeTimer(key, value);
+    const timer = decodeTimer(key.slice(prefix.length), value);
     this.#counted(timer);
     if (this.#nearEnd !== end) return;
     if (this.#near.size < this.#nearCount) this.#hold(timer);
@@ -141,19 +107,22 @@ export class PendingTimers implements DerivedState {
   }
 
   dispatched(message: MessageDraft, place: Appended): void {
-    const source = timerSource(message.properties);
-    if (source !== undefined) this.#end(source, message.topic);
-    const { topic } = message;
-    if (topic !== wheelTopic && topic !== levelTopic) return;
-    const { properties } = message;
+    const { topic, properties } = message;
+    const source = timerSource(properties);
+    const isParked = topic === wheelTopic || topic === levelTopic;
+    if (!isParked) {
+      if (source !== undefined) this.#end(source, topic);
+      return;
+    }
+    const realTopic = findProperty(properties, PropertyName.realTopic) ?? '';
+    if (source !== undefined) this.#end(source, realTopic);
     const recalled = findProperty(properties, PropertyName.timerDeleteUniqueKey);
     if (recalled !== undefined) {
       if (source === undefined) this.#endForeign(recalled, message);
       return;
     }
     const due = dueOf(message, place.storeTimestampMs);
-    const realTopic = findProperty(properties, PropertyName.realTopic);
-    if (due === undefined || realTopic === undefined) return;
+    if (due === undefined || realTopic === '') return;
     const uniqueKey = findProperty(properties, PropertyName.uniqueKey) ?? '';
     const key = timerKey(due.dueMs, uniqueKey, place.physicalOffset);
     const { storeSizeBytes } = place;
@@ -196,7 +165,7 @@ export class PendingTimers implements DerivedState {
     if (first.key < this.#nearEnd) this.#nearEnd = first.key;
   }
 
-  /** A record of `topic` has ended the timer. */
+  /** A record has ended the timer of a message for `topic`. */
   #end(key: string, topic: string): void {
     const timer = this.#near.get(key) ?? this.#unwritten.get(key);
     this.#near.delete(key);
@@ -311,7 +280,7 @@ export class PendingTimers implements DerivedState {
   /** Rows of the database that are still timers, as the objects that memory has of them. */
   *#present(rows: StateRows): Iterable<Timer> {
     for (const [key, value] of rows) {
-      const timer = decodeTimer(key, value);
+      const timer = decodeTimer(key.slice(prefix.length), value);
       if (!this.#ended.has(timer.key)) yield this.#near.get(timer.key) ?? timer;
     }
   }
@@ -423,20 +392,4 @@ function after(last: string | undefined): string | undefined {
 function isSooner(a: Timer, b: Timer): boolean {
   if (a.readyMs !== b.readyMs) return a.readyMs < b.readyMs;
   return a.physicalOffset < b.physicalOffset;
-}
-
-function encodeTimer({ storeSizeBytes, level, topic, uniqueKey }: Timer): Buffer {
-  return Buffer.from([storeSizeBytes, level, topic, uniqueKey].join(valueSeparator));
-}
-
-/** Written by `encodeTimer`. */
-function decodeTimer(key: string, value: Uint8Array): Timer {
-  const text = Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('utf8');
-  const [size, level, topic = '', uniqueKey = ''] = text.split(valueSeparator);
-  return new Timer(key.slice(prefix.length), {
-    storeSizeBytes: Number(size),
-    level: Number(level),
-    topic,
-    uniqueKey,
-  });
 }

@@ -11,7 +11,8 @@ import type { Reply } from '../../../util/reply.ts';
 import type { MessageStore } from '../../store/message-store.ts';
 import type { RecallRequest } from '../api.ts';
 import type { TopicTable } from '../topics/topic-table.ts';
-import type { PendingTimers, Timer } from './pending-timers.ts';
+import type { PendingTimers } from './pending-timers.ts';
+import type { Timer } from './timer.ts';
 import { recallRecord, timerKeyRange } from './timer-record.ts';
 
 /** Timers of one second that are looked through for a handle of an Apache broker. */

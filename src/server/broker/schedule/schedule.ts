@@ -18,7 +18,8 @@ import type { Reply } from '../../../util/reply.ts';
 import type { Logger } from '../../shared/logger.ts';
 import type { Appended, MessageStore, QueueEntry } from '../../store/message-store.ts';
 import type { TopicTable } from '../topics/topic-table.ts';
-import { PendingTimers, type Timer } from './pending-timers.ts';
+import { PendingTimers } from './pending-timers.ts';
+import type { Timer } from './timer.ts';
 import { deliveredCopy, dueOf, type Parked, park, rolledCopy } from './timer-record.ts';
 
 /** Messages, and bytes of them, that one round delivers: a few milliseconds of the loop. */
@@ -107,13 +108,15 @@ export class Schedule {
 
   #arm(): void {
     if (!this.#isStarted || this.#isDelivering) return;
-    const nextMs = this.pending.nextMs();
+    const nowMs = this.#clock.nowMs();
+    // Not all could be read: the next round asks again.
+    const farMs = this.pending.isPartial ? nowMs + sleepMaxMs : undefined;
+    const nextMs = this.pending.nextMs() ?? farMs;
     if (nextMs === undefined) return;
     if (this.#timer !== undefined) {
       if (this.#timerMs <= nextMs) return;
       this.#clock.clearTimer(this.#timer);
     }
-    const nowMs = this.#clock.nowMs();
     const pauseMs = this.#pausedUntilMs - this.#clock.monotonicMs();
     const waitMs = Math.min(sleepMaxMs, Math.max(1, nextMs - nowMs, pauseMs));
     this.#timerMs = nowMs + waitMs;

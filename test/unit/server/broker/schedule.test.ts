@@ -9,7 +9,7 @@ import {
 } from '../../../../src/protocol/message/recall-handle.ts';
 import type { SendResult } from '../../../../src/server/broker/api.ts';
 import { settle } from '../../../support/manual-clock.ts';
-import { bodies, TestBroker } from '../../../support/test-broker.ts';
+import { bodies, draftOf, TestBroker } from '../../../support/test-broker.ts';
 
 let t: TestBroker;
 
@@ -312,6 +312,25 @@ describe('recall', () => {
     expect(await delivered()).toEqual([]);
   });
 
+  test("an Apache broker's record in the log is obeyed, before and after", async () => {
+    const sent = await at('a', 2_345);
+    const other = await at('b', 2_345);
+    const outMs = Math.floor((t.clock.nowMs() + 2_345) / 1_000) * 1_000;
+    const record = draftOf('rmq_sys_wheel_timer', '0', 0, {
+      TAGS: '_RECALL_TAG_',
+      TIMER_DEL_UNIQKEY: sent.messageId,
+      TIMER_OUT_MS: String(outMs),
+      REAL_TOPIC: 'T',
+    });
+    await new Promise((resolve) => t.store.append([record], resolve));
+    expect(t.broker.delayedByTopic.get('T')).toBe(1);
+    await t.restartWithoutIndex();
+    await t.topic('T', 2);
+    await t.clock.advance(5_000);
+    expect(other.messageId).not.toBe(sent.messageId);
+    expect(await delivered()).toEqual(['b']);
+  });
+
   test('what cannot be recalled says so', async () => {
     const sent = await at('a', 1_000);
     const handle = decodeRecallHandle(sent.recallHandle!)!;
@@ -329,3 +348,136 @@ describe('recall', () => {
     expect(await delivered()).toEqual(['a']);
   });
 });
+
+describe('trouble', () => {
+  test('a full disk: later, each once, nothing lost', async () => {
+    await t.stop();
+    t = await new TestBroker({ store: { minFreeBytes: 1 << 20 } }).start();
+    await t.topic('T', 1);
+    for (let index = 0; index < 20; index++) await at(`${index}`, 10_000 + index);
+    const { capacityBytes } = t.files;
+    t.files.capacityBytes -= (await t.files.freeBytes('/')) - 1_000;
+    await t.clock.advance(30_000);
+    expect(await delivered()).toEqual([]);
+    t.files.capacityBytes = capacityBytes;
+    await t.clock.advance(10_000);
+    expect(await delivered()).toEqual(Array.from({ length: 20 }, (_, index) => `${index}`));
+  });
+
+  test('a recall that cannot be kept leaves the message waiting', async () => {
+    await t.stop();
+    t = await new TestBroker({ store: { minFreeBytes: 1 << 20 } }).start();
+    await t.topic('T', 1);
+    const sent = await at('a', 60_000);
+    const { capacityBytes } = t.files;
+    t.files.capacityBytes -= (await t.files.freeBytes('/')) - 1_000;
+    await t.clock.advance(10_000);
+    expect(await recall(sent.recallHandle)).toBe('DISK_FULL');
+    t.files.capacityBytes = capacityBytes;
+    await t.clock.advance(60_000);
+    expect(await delivered()).toEqual(['a']);
+  });
+
+  test('a topic that was deleted gets its messages when it comes back', async () => {
+    await at('a', 1_000);
+    await t.broker.deleteTopic('T');
+    await t.clock.advance(2_000);
+    await t.topic('T', 1);
+    expect(await delivered()).toEqual(['a']);
+  });
+
+  test('a topic that has fewer queues now', async () => {
+    await t.topic('W', 4);
+    const properties = { TIMER_DELAY_MS: '1000' };
+    await t.send('W', ['a'], { queueId: 3, properties });
+    await t.topic('W', 2);
+    await t.clock.advance(2_000);
+    expect(await delivered('W', 1)).toEqual(['a']);
+  });
+
+  test('a damaged record: that message alone is lost', async () => {
+    await t.stop();
+    t = await new TestBroker({ store: { segmentSizeBytes: 1 << 20 } }).start();
+    await t.topic('T', 1);
+    const damaged = await at('damaged', 1_000);
+    await at('whole', 1_000);
+    await t.clock.advance(500);
+    const file = await t.files.open('/store/commitlog/00000000000000000000', { create: false });
+    await t.restart();
+    await file.write(Buffer.alloc(20, 1), damaged.physicalOffset + 20);
+    await t.clock.advance(1_000);
+    expect(await delivered()).toEqual(['whole']);
+    expect(t.broker.delayedByTopic.size).toBe(0);
+  });
+});
+
+describe('the wall clock', () => {
+  test('set forward: what is due then comes within a second', async () => {
+    await at('a', 3_600_000);
+    t.clock.jump(3_600_000);
+    await t.clock.advance(1_000);
+    expect(await delivered()).toEqual(['a']);
+  });
+
+  test('set back: a time is waited for, a level takes no longer than its delay from then', async () => {
+    await at('time', 2_000);
+    await sendDelayed('level', { DELAY: '2' });
+    t.clock.jump(-3_600_000);
+    await t.clock.advance(4_000);
+    expect(await delivered()).toEqual([]);
+    await t.clock.advance(3_000);
+    expect(await delivered()).toEqual(['level']);
+    await t.clock.advance(3_600_000);
+    expect(await delivered()).toEqual(['level', 'time']);
+  });
+
+  test('set back while nobody ran, with more than memory holds', async () => {
+    for (let index = 0; index < 40; index++) await sendDelayed(`${index}`, { DELAY: '2' });
+    await t.stop();
+    t.clock.jump(-3_600_000);
+    await t.start();
+    await t.clock.advance(60_000);
+    expect((await delivered()).sort()).toEqual(Array.from({ length: 40 }, (_, i) => `${i}`).sort());
+  });
+});
+
+describe('retention', () => {
+  test('what waits longer than the log is kept moves on, and can still be recalled', async () => {
+    await t.stop();
+    const store = { segmentSizeBytes: 64 << 10, retentionMs: 600_000 };
+    t = await new TestBroker({
+      nearTimerCount: 4,
+      store,
+      tuning: { allocateStepMinBytes: 8 << 10, allocateStepMaxBytes: 16 << 10 },
+    }).start();
+    await t.topic('T', 1);
+    const hour = 3_600_000;
+    const sent: SendResult[] = [];
+    for (let index = 0; index < 20; index++) sent.push(await at(`${index}`, 2 * hour + index));
+    await sendDelayed('level', { DELAY: '18' });
+    await t.topic('X', 1);
+    const fill = async (): Promise<void> => {
+      for (let index = 0; index < 10; index++) await t.send('X', ['x'.repeat(9_000)]);
+    };
+    for (let round = 0; round < 5; round++) {
+      await fill();
+      await t.clock.advance(20 * 60_000);
+      if (round === 2) await t.crash();
+    }
+    const { minPhysicalOffset } = t.store.status();
+    expect(minPhysicalOffset).toBeGreaterThan(sent[19]!.physicalOffset);
+    expect(await recall(sent[7]!.recallHandle)).toBe(sent[7]!.messageId);
+    await t.crash();
+    expect(await delivered()).toEqual([]);
+    await t.clock.advance(20 * 60_000 + 1_000);
+    const expected = Array.from({ length: 20 }, (_, index) => `${index}`).filter((x) => x !== '7');
+    expect(await delivered()).toEqual(['level', ...expected].toSorted(byTime));
+    expect(t.broker.delayedByTopic.size).toBe(0);
+  });
+});
+
+/** The level was sent last and counts from then; it comes behind `0`, which is due at the same time. */
+function byTime(a: string, b: string): number {
+  const rank = (body: string): number => (body === 'level' ? 0.5 : Number(body));
+  return rank(a) - rank(b);
+}
