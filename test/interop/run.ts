@@ -18,14 +18,14 @@ import { startDeployment } from '../support/processes.ts';
 const kits = fileURLToPath(new URL('../../../shared/interop', import.meta.url));
 
 /** What this version does not have yet, by the words of the scenarios' names. */
-const notYet = 'SQL|message group|priority|transaction';
+const notYet = 'SQL|transaction';
 /** Scenarios that sleep or poll for over ten seconds. */
 const slow =
   'two consumers of a group share|unacked|invisible time made|acked messages stay away|empty topic|new process goes on|failed message';
 
 const filters: Readonly<Record<string, { all: string; quick: string }>> = {
   java: {
-    all: '^Grpc(Send|Consume)\\.(?!.*[sS]ql|typedTopics|mixedTopic)',
+    all: '^Grpc(Send|Consume|Fifo|Retry)\\.(?!.*[sS]ql|typedTopics|mixedTopic)',
     quick:
       '^GrpcSend\\.(sync|async|overTls|keys|largest|messageId)|^GrpcConsume\\.(push$|restart|tag|longPollingReturns)',
   },
@@ -33,6 +33,13 @@ const filters: Readonly<Record<string, { all: string; quick: string }>> = {
     all: `^(?!.*(${notYet}))`,
     quick: `^(?!.*(${notYet}|${slow}))`,
   },
+};
+
+/** Fails on Apache's servers, too, and by the client's fault (`expected-on-apache.txt` of each kit). */
+const holdsBack = 'push: a failing message holds its message group back';
+const clientsFaults: Readonly<Record<string, readonly string[]>> = {
+  node: [holdsBack],
+  go: [holdsBack],
 };
 
 interface Outcome {
@@ -85,12 +92,19 @@ function runKit(client: string, grpc: string, namesrv: string, round: number): P
     const done = (why: string | undefined): void => {
       log?.end();
       const [, passed, failed] = [...text.matchAll(/^(\d+) passed, (\d+) failed/gm)].at(-1) ?? [];
-      const failures = text.match(/^FAIL .*$/gm) ?? [];
+      const faults = clientsFaults[client] ?? [];
+      const all = text.match(/^FAIL .*$/gm) ?? [];
+      const failures = all.filter(
+        (line) => !faults.some((name) => line.startsWith(`FAIL ${name}`)),
+      );
       const seconds = (performance.now() - startedMs) / 1000;
       if (passed === undefined || failed === undefined || Number(passed) + Number(failed) === 0) {
         const reason = `${why ?? 'no result'}: ${text.trim().slice(-500)}`;
         resolve({ passed: 0, failed: 1, failures: [`FAIL ${client} kit: ${reason}`], seconds });
-      } else resolve({ passed: Number(passed), failed: Number(failed), failures, seconds });
+      } else {
+        const known = all.length - failures.length;
+        resolve({ passed: Number(passed), failed: Number(failed) - known, failures, seconds });
+      }
     };
     child.once('error', (error) => done(String(error)));
     child.once('close', (code) => done(`exit code ${code}`));

@@ -37,6 +37,7 @@ import { Permission } from './api.ts';
 import { DeadLetters } from './delivery/dead-letters.ts';
 import { type CommittedOffset, Delivery } from './delivery/delivery.ts';
 import { GroupTable } from './groups/group-table.ts';
+import { priorityPercent } from './priority.ts';
 import { Pulling } from './pulling.ts';
 import { Recalls } from './schedule/recalls.ts';
 import { Schedule } from './schedule/schedule.ts';
@@ -185,8 +186,12 @@ export class Broker implements BrokerApi {
       }
       const isAny = request.queueId < 0;
       const ids = isAny ? range(topic.readQueueCount) : [request.queueId];
+      const percent = request.isOrdered ? 0 : priorityPercent(topic, group);
+      const isByPriority = percent > 0 && this.#options.random.below(100) < percent;
+      if (isByPriority) ids.reverse();
       const queues = ids.map((id) => this.store.queue(request.topic, id));
-      return this.#delivery.pop({ request, queues, retryCountMax: group.retryCountMax }, reply);
+      const { retryCountMax } = group;
+      return this.#delivery.pop({ request, queues, isByPriority, retryCountMax }, reply);
     } catch (error) {
       reply(error as RmqError); // only those two functions throw, and only RmqErrors
       return () => undefined;

@@ -14,6 +14,7 @@ import type { Logger } from '../shared/logger.ts';
 import type { Appended, MessageStore } from '../store/message-store.ts';
 import { Permission, type SendRequest, type SendResult, type TopicConfig } from './api.ts';
 import type { BrokerOptions } from './broker.ts';
+import { prioritized } from './priority.ts';
 import type { Schedule } from './schedule/schedule.ts';
 import { type Parked, withoutSource } from './schedule/timer-record.ts';
 import { type TopicTable, topicOf } from './topics/topic-table.ts';
@@ -77,20 +78,20 @@ export class Sending {
         return reply(new RmqError('MESSAGE_EMPTY', 'the message body is empty'));
       }
       const messageId = findProperty(draft.properties, 'UNIQ_KEY') ?? this.#uniqueKeys.next();
-      const complete = this.#complete(draft, queueId, messageId);
+      const complete = prioritized(this.#complete(draft, queueId, messageId), config);
       if (isTransactional(draft)) {
         if (request.drafts.length > 1) {
           const text = 'a batch cannot hold transactional messages';
           return reply(new RmqError('MESSAGE_ILLEGAL', text));
         }
         drafts.push(this.#transactions.park(complete, request.producerGroup));
-        sent.push({ queueId, messageId, delayed: undefined });
+        sent.push({ queueId: complete.queueId, messageId, delayed: undefined });
         continue;
       }
       const delayed = this.#schedule.park(complete);
       if (delayed instanceof RmqError) return reply(delayed);
       drafts.push(delayed?.draft ?? complete);
-      sent.push({ queueId, messageId, delayed });
+      sent.push({ queueId: complete.queueId, messageId, delayed });
     }
     this.#store.append(drafts, (appended) => {
       if (appended instanceof Error) return reply(appended);

@@ -52,6 +52,8 @@ export interface CommittedOffset {
 export interface PopPlan {
   readonly request: PopRequest;
   readonly queues: readonly StoredQueue[];
+  /** The first queue comes first each time, not one after the other. */
+  readonly isByPriority: boolean;
   readonly retryCountMax: number;
 }
 
@@ -224,7 +226,8 @@ export class Delivery implements StateSource {
       reply(filter);
       return () => undefined;
     }
-    const first = this.#consumption(request.group, request.topic).turn++ % plan.queues.length;
+    const turn = this.#consumption(request.group, request.topic).turn++;
+    const first = plan.isByPriority ? 0 : turn % plan.queues.length;
     const job = new PopJob({ delivery: this, plan, filter, turn: this.#turn++, first, reply });
     const begin = (): void => job.run();
     // A group that starts behind the newest message must find that place again after a crash, or it

@@ -25,9 +25,6 @@ import type { ServiceContext } from './service-context.ts';
 import { commonStatus, okStatus, type RpcError, StatusError } from './status.ts';
 import { sendAttemptCount } from './times.ts';
 
-/** Types that the broker cannot keep its promises for yet. */
-const unsupportedTypes: ReadonlySet<DerivedType> = new Set(['PRIORITY']);
-
 /** A broker and one of its queues; -1: the broker chooses. */
 interface Target {
   readonly share: RouteQueues;
@@ -90,7 +87,6 @@ class Sender {
       const type = derivedType(properties);
       const problem = typeProblem(route, type);
       if (problem !== undefined) throw problem;
-      checkSupported(type);
       return draftOf(message, route.topic, properties, { bornHost, nowMs });
     });
   }
@@ -190,13 +186,6 @@ function groupTarget(writable: readonly RouteQueues[], group: string): Target {
     Array.from({ length: share.writeQueueCount }, (_, queueId) => ({ share, queueId })),
   );
   return targets[jumpHash(javaHashCode(group), targets.length)] as Target; // in range
-}
-
-function checkSupported(actual: DerivedType): void {
-  if (unsupportedTypes.has(actual)) {
-    const text = `messages of type ${actual} are not supported yet`;
-    throw new StatusError(Code.NOT_IMPLEMENTED, text);
-  }
 }
 
 function answerOf(results: readonly SendResult[]): SendMessageResponseInit {
