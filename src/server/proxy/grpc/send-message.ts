@@ -18,7 +18,7 @@ import type { RouteQueues, TopicRoute } from '../cluster-view.ts';
 import type { UnaryMethod } from './call.ts';
 import { checkMessage, draftOf, recordHost, storedProperties } from './incoming-message.ts';
 import { jumpHash } from './jump-hash.ts';
-import { type DerivedType, derivedType, typeProblem } from './message-type.ts';
+import { derivedType, typeProblem } from './message-type.ts';
 import { topicName } from './names.ts';
 import { type Caller, unaryMethod } from './rpc.ts';
 import type { ServiceContext } from './service-context.ts';
