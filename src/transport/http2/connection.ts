@@ -7,9 +7,10 @@
  */
 import type { Clock } from '../../platform/clock.ts';
 import type { Connection, HostPort } from '../../platform/network.ts';
-import type { TimerWheel, WheelTimer } from '../../util/timer-wheel.ts';
+import type { TimerWheel } from '../../util/timer-wheel.ts';
 import { FloodGuard } from './flood-guard.ts';
-import { FrameReader } from './frame-reader.ts';
+import { ForgottenStreams } from './forgotten-streams.ts';
+import { FrameReader, type FrameSink } from './frame-reader.ts';
 import { Flag, FrameType, Setting, windowDefaultBytes } from './frames.ts';
 import { HeaderBlock } from './header-block.ts';
 import type { HeaderField } from './header-field.ts';
@@ -27,6 +28,7 @@ import { applySettings } from './peer-settings.ts';
 import { objectionToTrailers, type RequestHead, requestHead } from './request-head.ts';
 import { Sender } from './sender.ts';
 import { Http2Stream, type StreamHandler, type StreamOwner } from './stream.ts';
+import { Watchdog, type Watched } from './watchdog.ts';
 
 export interface Http2Events {
   /** A request has begun; its body goes to the handler. */
@@ -41,8 +43,10 @@ const pingAlive = 1;
 const pingDrain = 2;
 const headersTooLarge = new HeaderList([{ name: ':status', value: '431', use: 'once' }], true);
 
-export class Http2Connection implements StreamOwner {
+export class Http2Connection implements FrameSink, StreamOwner, Watched {
   readonly remote: HostPort;
+  /** The client is being listened to. */
+  isReading = true;
   readonly #connection: Connection;
   readonly #clock: Clock;
   readonly #wheel: TimerWheel;
@@ -52,25 +56,20 @@ export class Http2Connection implements StreamOwner {
   readonly #decoder = new HpackDecoder(http2Limits.headerTableSizeBytes);
   readonly #guard: FloodGuard;
   readonly #streams = new Map<number, Http2Stream>();
-  /** Streams that we ended first; what the client still sends on them is not its fault. Oldest first. */
-  readonly #forgotten = new Set<number>();
+  readonly #forgotten = new ForgottenStreams();
+  readonly #watchdog: Watchdog;
   readonly #block = new HeaderBlock();
   #lastStreamId = 0;
   /** The stream of the DATA frame at hand; undefined when its body is of no interest. */
   #dataStream: Http2Stream | undefined = undefined;
-  #receiveWindowBytes: number = http2Limits.connectionWindowBytes;
   #consumedBytes = 0;
   #heldBytes = 0;
-  #isReading = true;
   #areSettingsRead = false;
   #isDraining = false;
   /** Streams above `#lastStreamId` are not served any more. */
   #isGoawayFinal = false;
   #isClosed = false;
   #reason: Error | undefined = undefined;
-  #lastReceivedMs: number;
-  #watch: WheelTimer;
-  #stallTimer: WheelTimer | undefined = undefined;
 
   constructor(options: {
     readonly connection: Connection;
@@ -95,8 +94,7 @@ export class Http2Connection implements StreamOwner {
         onOverflow: () => this.#overflow(),
       },
     });
-    this.#lastReceivedMs = this.#clock.monotonicMs();
-    this.#watch = this.#wheel.set(http2Limits.prefaceMaxMs, () => this.#checkPreface());
+    this.#watchdog = new Watchdog(options.clock, options.wheel, this);
     this.#connection.setHandler({
       onData: (chunk) => this.receive(chunk),
       onDrain: () => this.#sender.drained(),
@@ -122,7 +120,7 @@ export class Http2Connection implements StreamOwner {
   /** Bytes of the client; the connection's handler calls it, and who has read the first chunk. */
   receive(chunk: Buffer): void {
     if (this.#isClosed) return;
-    this.#lastReceivedMs = this.#clock.monotonicMs();
+    this.#watchdog.heard();
     this.#sender.beginBatch();
     try {
       this.#reader.push(chunk);
@@ -135,12 +133,12 @@ export class Http2Connection implements StreamOwner {
   /** Bytes of requests that are being worked on; too many, and nothing more is read until `release`. */
   hold(bytes: number): void {
     this.#heldBytes += bytes;
-    if (this.#isReading) this.#updateReading();
+    if (this.isReading) this.#updateReading();
   }
 
   release(bytes: number): void {
     this.#heldBytes -= bytes;
-    if (!this.#isReading) this.#updateReading();
+    if (!this.isReading) this.#updateReading();
   }
 
   /**
@@ -162,6 +160,16 @@ export class Http2Connection implements StreamOwner {
     this.#closed(undefined);
   }
 
+  // Watched
+
+  get pendingBytes(): number {
+    return this.#connection.pendingBytes;
+  }
+
+  ask(): void {
+    this.#sender.control(FrameType.ping, 0, 0, 0, pingAlive);
+  }
+
   // FrameSink
 
   onFrameHead(): void {
@@ -177,8 +185,7 @@ export class Http2Connection implements StreamOwner {
     if (!this.#areSettingsRead) {
       if (type !== FrameType.settings) protocolError('SETTINGS must come first');
       this.#areSettingsRead = true;
-      this.#wheel.cancel(this.#watch);
-      this.#watch = this.#wheel.set(http2Limits.silenceMs, () => this.#checkAlive(false));
+      this.#watchdog.begun();
     }
     if (type === FrameType.data) this.#beginData(streamId, size);
   }
@@ -241,7 +248,7 @@ export class Http2Connection implements StreamOwner {
 
   resetStream(stream: Http2Stream, code: ErrorCode): void {
     this.#sender.resetStream(stream.id, code);
-    if (!stream.isRemoteEnded) this.#forget(stream.id);
+    if (!stream.isRemoteEnded) this.#forgotten.add(stream.id);
     this.#closeStream(stream);
     stream.handler?.onAbort();
   }
@@ -305,7 +312,7 @@ export class Http2Connection implements StreamOwner {
   #refuse(streamId: number, code: ErrorCode, isEndStream: boolean): void {
     this.#guard.reset();
     this.#sender.resetStream(streamId, code);
-    if (!isEndStream) this.#forget(streamId);
+    if (!isEndStream) this.#forgotten.add(streamId);
   }
 
   /** The client broke a rule on a stream. */
@@ -317,15 +324,9 @@ export class Http2Connection implements StreamOwner {
   #beginData(streamId: number, size: number): void {
     if (streamId === 0) protocolError('DATA on stream 0');
     this.#dataStream = undefined;
-    this.#receiveWindowBytes -= size;
-    if (this.#receiveWindowBytes < 0) {
-      throw new ConnectionError(ErrorCode.flowControlError, 'more DATA than the window allows');
-    }
     const stream = this.#streams.get(streamId);
     if (stream === undefined) return this.#strayData(streamId);
     if (stream.isRemoteEnded) return this.#violated(stream, ErrorCode.streamClosed);
-    stream.receiveWindowBytes -= size;
-    if (stream.receiveWindowBytes < 0) return this.#violated(stream, ErrorCode.flowControlError);
     if (size === 0 && (this.#reader.flags & Flag.endStream) === 0) this.#guard.cheapFrame(1);
     this.#dataStream = stream;
   }
@@ -351,9 +352,9 @@ export class Http2Connection implements StreamOwner {
     const { size, flags } = this.#reader;
     const stream = this.#dataStream;
     this.#dataStream = undefined;
+    // What has come has been taken, so no client can overdraw a window: only giving back needs counting.
     this.#consumedBytes += size;
     if (this.#consumedBytes >= http2Limits.connectionWindowBytes / 2) {
-      this.#receiveWindowBytes += this.#consumedBytes;
       this.#sender.windowUpdate(0, this.#consumedBytes);
       this.#consumedBytes = 0;
     }
@@ -361,7 +362,6 @@ export class Http2Connection implements StreamOwner {
     if ((flags & Flag.endStream) !== 0) return this.#remoteEnded(stream);
     stream.consumedBytes += size;
     if (stream.consumedBytes >= http2Limits.streamWindowBytes / 2) {
-      stream.receiveWindowBytes += stream.consumedBytes;
       this.#sender.windowUpdate(stream.id, stream.consumedBytes);
       stream.consumedBytes = 0;
     }
@@ -445,7 +445,7 @@ export class Http2Connection implements StreamOwner {
     if (bytes === 0) this.#violated(stream, ErrorCode.protocolError);
     else if (!this.#sender.enlargeStreamWindow(stream, bytes)) {
       this.#violated(stream, ErrorCode.flowControlError);
-    }
+    } else this.#sender.resume();
   }
 
   #isIdle(streamId: number): boolean {
@@ -459,7 +459,7 @@ export class Http2Connection implements StreamOwner {
     if (!stream.isRemoteEnded) {
       // The answer is complete, the rest of the request is of no use: RFC 9113 §8.1.
       this.#sender.resetStream(stream.id, ErrorCode.noError);
-      this.#forget(stream.id);
+      this.#forgotten.add(stream.id);
     }
     this.#closeStream(stream);
   }
@@ -469,13 +469,6 @@ export class Http2Connection implements StreamOwner {
     this.#sender.forget(stream);
     this.#streams.delete(stream.id);
     if (this.#isGoawayFinal && this.#streams.size === 0) this.#end();
-  }
-
-  #forget(streamId: number): void {
-    this.#forgotten.add(streamId);
-    if (this.#forgotten.size <= http2Limits.forgottenStreamCountMax) return;
-    const [oldest] = this.#forgotten;
-    if (oldest !== undefined) this.#forgotten.delete(oldest);
   }
 
   #finishDraining(): void {
@@ -509,51 +502,22 @@ export class Http2Connection implements StreamOwner {
 
   #congestionChanged(): void {
     this.#updateReading();
-    if (this.#sender.isCongested) this.#watchStall(this.#connection.pendingBytes);
-    else if (this.#stallTimer !== undefined) this.#wheel.cancel(this.#stallTimer);
-  }
-
-  #watchStall(pendingBytes: number): void {
-    this.#stallTimer = this.#wheel.set(http2Limits.stalledMaxMs, () => {
-      const stillBytes = this.#connection.pendingBytes;
-      if (stillBytes < pendingBytes) return this.#watchStall(stillBytes);
-      const text = `the client has taken nothing for ${http2Limits.stalledMaxMs} ms`;
-      this.destroy(new ConnectionError(ErrorCode.enhanceYourCalm, text));
-    });
+    if (this.#sender.isCongested) this.#watchdog.stalled();
+    else this.#watchdog.flowing();
   }
 
   #updateReading(): void {
     const mayRead = !this.#sender.isCongested && this.#heldBytes <= http2Limits.heldRequestMaxBytes;
-    if (mayRead === this.#isReading || this.#isClosed) return;
-    this.#isReading = mayRead;
+    if (mayRead === this.isReading || this.#isClosed) return;
+    this.isReading = mayRead;
     if (mayRead) this.#connection.resumeReading();
     else this.#connection.pauseReading();
-  }
-
-  #checkPreface(): void {
-    this.destroy(new ConnectionError(ErrorCode.settingsTimeout, 'no HTTP/2 preface in time'));
-  }
-
-  /** A peer that vanished without a word must not keep its streams for ever. */
-  #checkAlive(isAsked: boolean): void {
-    const silentMs = this.#clock.monotonicMs() - this.#lastReceivedMs;
-    if (!this.#isReading || silentMs < http2Limits.silenceMs / 2) {
-      this.#watch = this.#wheel.set(http2Limits.silenceMs, () => this.#checkAlive(false));
-      return;
-    }
-    if (isAsked) {
-      const text = 'the client does not answer a PING';
-      return this.destroy(new ConnectionError(ErrorCode.enhanceYourCalm, text));
-    }
-    this.#sender.control(FrameType.ping, 0, 0, 0, pingAlive);
-    this.#watch = this.#wheel.set(http2Limits.silenceMs, () => this.#checkAlive(true));
   }
 
   #closed(error: Error | undefined): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    this.#wheel.cancel(this.#watch);
-    if (this.#stallTimer !== undefined) this.#wheel.cancel(this.#stallTimer);
+    this.#watchdog.stop();
     this.#reader.stop();
     this.#sender.stop();
     const streams = [...this.#streams.values()];

@@ -41,8 +41,8 @@ function resizeWindows(
   if (bytes > windowMaxBytes) tooLarge();
   const change = bytes - sender.initialWindowBytes;
   sender.initialWindowBytes = bytes;
-  // A copy, as a stream whose rest may go now leaves the map.
-  for (const stream of [...streams.values()]) {
+  for (const stream of streams.values()) {
     if (!sender.enlargeStreamWindow(stream, change)) tooLarge();
   }
+  sender.resume();
 }

@@ -31,8 +31,6 @@ export interface SenderEvents {
   onOverflow(): void;
 }
 
-const nothing = Buffer.alloc(0);
-
 export class Sender {
   readonly encoder = new HpackEncoder();
   /** The client's SETTINGS_INITIAL_WINDOW_SIZE. */
@@ -136,19 +134,15 @@ export class Sender {
     const size = head.length + body.length;
     const mayGo =
       stream.queuedBytes === 0 &&
+      size <= this.frameSizeMaxBytes &&
       size <= stream.sendWindowBytes &&
       size <= this.#windowBytes &&
       !this.isCongested &&
       this.#outbound.sizeBytes < http2Limits.socketQueueBytes;
     if (!mayGo) return this.#enqueue(stream, head, body, size);
-    if (size <= this.frameSizeMaxBytes) this.#writeData(stream, head, body);
-    else {
-      const first = this.frameSizeMaxBytes - head.length;
-      this.#writeData(stream, head, body.subarray(0, first));
-      for (let at = first; at < body.length; at += this.frameSizeMaxBytes) {
-        this.#writeData(stream, nothing, body.subarray(at, at + this.frameSizeMaxBytes));
-      }
-    }
+    this.#beginData(stream, size);
+    if (head.length > 0) this.#append(head);
+    if (body.length > 0) this.#append(body);
   }
 
   /** Headers that end the stream, behind all of its data. */
@@ -173,15 +167,19 @@ export class Sender {
     return true;
   }
 
-  /** WINDOW_UPDATE of a stream, or a change of all; false when the window would be too large. */
+  /** WINDOW_UPDATE of a stream, or a change of all; false when it would be too large. `resume` follows. */
   enlargeStreamWindow(stream: Http2Stream, bytes: number): boolean {
     if (stream.sendWindowBytes + bytes > windowMaxBytes) return false;
     stream.sendWindowBytes += bytes;
     if (stream.queuedBytes > 0 && stream.sendWindowBytes > 0) {
       this.#ready.add(stream);
-      this.#pump();
     }
     return true;
+  }
+
+  /** Sends what larger windows have set free. */
+  resume(): void {
+    this.#pump();
   }
 
   /** The socket has taken what it had refused. */
@@ -257,12 +255,6 @@ export class Sender {
       stream.isDrainAsked = false;
       stream.handler?.onDrain();
     }
-  }
-
-  #writeData(stream: Http2Stream, head: Uint8Array, body: Uint8Array): void {
-    this.#beginData(stream, head.length + body.length);
-    if (head.length > 0) this.#append(head);
-    if (body.length > 0) this.#append(body);
   }
 
   /** The head of a DATA frame, paid for from both windows, and room for its payload. */

@@ -31,8 +31,6 @@ export class Http2Stream {
   handler: StreamHandler | undefined = undefined;
   /** Bytes that the client still takes; below zero when it made its window smaller. */
   sendWindowBytes: number;
-  /** Bytes that the client may still send. */
-  receiveWindowBytes: number = http2Limits.streamWindowBytes;
   /** Bytes taken since its window was last made larger. */
   consumedBytes = 0;
   readonly contentLength: number;
