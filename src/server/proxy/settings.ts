@@ -7,7 +7,7 @@
 import type { Clock, Timer } from '../../platform/clock.ts';
 import type { HostPort } from '../../platform/network.ts';
 import type { Settings, TelemetryCommandInit } from '../../protocol/grpc/generated/messages.ts';
-import type { Call } from './grpc/call.ts';
+import type { Call } from '../../transport/grpc/call.ts';
 
 /** A client that was silent for longer is gone; must be over 30 s because of Rust. */
 const clientWindowMs = 120_000;

@@ -10,9 +10,9 @@ import {
   encodeAckMessageResponse,
   type StatusInit,
 } from '../../../protocol/grpc/generated/messages.ts';
+import type { UnaryMethod } from '../../../transport/grpc/call.ts';
 import type { Reply } from '../../../util/reply.ts';
 import type { BrokerApi } from '../../broker/api.ts';
-import type { UnaryMethod } from './call.ts';
 import { groupName, topicName } from './names.ts';
 import { brokerOfReceipt } from './receipt-broker.ts';
 import { unaryMethod } from './rpc.ts';

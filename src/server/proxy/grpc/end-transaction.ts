@@ -9,9 +9,9 @@ import {
   TransactionResolution,
   TransactionSource,
 } from '../../../protocol/grpc/generated/messages.ts';
+import type { UnaryMethod } from '../../../transport/grpc/call.ts';
 import type { Reply } from '../../../util/reply.ts';
 import type { BrokerApi, EndTransactionRequest as BrokerRequest } from '../../broker/api.ts';
-import type { UnaryMethod } from './call.ts';
 import { topicName } from './names.ts';
 import { unaryMethod } from './rpc.ts';
 import type { ServiceContext } from './service-context.ts';

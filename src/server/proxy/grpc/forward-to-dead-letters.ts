@@ -3,7 +3,7 @@ import {
   decodeForwardMessageToDeadLetterQueueRequest,
   encodeForwardMessageToDeadLetterQueueResponse,
 } from '../../../protocol/grpc/generated/messages.ts';
-import type { UnaryMethod } from './call.ts';
+import type { UnaryMethod } from '../../../transport/grpc/call.ts';
 import { groupName, topicName } from './names.ts';
 import { brokerOfReceipt } from './receipt-broker.ts';
 import { unaryMethod } from './rpc.ts';

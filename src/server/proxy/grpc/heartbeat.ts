@@ -5,7 +5,7 @@ import {
   encodeHeartbeatResponse,
   encodeNotifyClientTerminationResponse,
 } from '../../../protocol/grpc/generated/messages.ts';
-import type { UnaryMethod } from './call.ts';
+import type { UnaryMethod } from '../../../transport/grpc/call.ts';
 import { unaryMethod } from './rpc.ts';
 import type { ServiceContext } from './service-context.ts';
 import { okStatus } from './status.ts';

@@ -12,8 +12,8 @@ import {
   type QueryOffsetRequest,
 } from '../../../protocol/grpc/generated/messages.ts';
 import type { QueueOffset } from '../../../protocol/message/message.ts';
+import type { UnaryMethod } from '../../../transport/grpc/call.ts';
 import type { Reply } from '../../../util/reply.ts';
-import type { UnaryMethod } from './call.ts';
 import { groupName } from './names.ts';
 import { type NamedQueue, namedQueue } from './queue-broker.ts';
 import { unaryMethod } from './rpc.ts';

@@ -11,8 +11,8 @@ import {
   type StatusInit,
 } from '../../../protocol/grpc/generated/messages.ts';
 import type { QueueOffset } from '../../../protocol/message/message.ts';
+import type { OutStream, ServerStreamMethod } from '../../../transport/grpc/call.ts';
 import type { Cancel, PullResult } from '../../broker/api.ts';
-import type { OutStream, ServerStreamMethod } from './call.ts';
 import { groupName } from './names.ts';
 import { outgoingMessage } from './outgoing-message.ts';
 import { namedQueue } from './queue-broker.ts';

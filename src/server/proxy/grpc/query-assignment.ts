@@ -6,8 +6,8 @@ import {
   encodeQueryAssignmentResponse,
   Permission as GrpcPermission,
 } from '../../../protocol/grpc/generated/messages.ts';
+import type { UnaryMethod } from '../../../transport/grpc/call.ts';
 import { Permission } from '../../broker/api.ts';
-import type { UnaryMethod } from './call.ts';
 import { spreadOver } from './endpoints.ts';
 import { groupName, topicName } from './names.ts';
 import { unaryMethod } from './rpc.ts';

@@ -7,9 +7,9 @@ import {
   MessageType,
   type Resource,
 } from '../../../protocol/grpc/generated/messages.ts';
+import type { UnaryMethod } from '../../../transport/grpc/call.ts';
 import { Permission, type MessageType as TopicType } from '../../broker/api.ts';
 import type { RouteQueues, TopicRoute } from '../cluster-view.ts';
-import type { UnaryMethod } from './call.ts';
 import { type Spread, spreadOver } from './endpoints.ts';
 import { topicName } from './names.ts';
 import { unaryMethod } from './rpc.ts';

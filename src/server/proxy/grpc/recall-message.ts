@@ -7,8 +7,8 @@ import {
   type RecallMessageResponseInit,
 } from '../../../protocol/grpc/generated/messages.ts';
 import { decodeRecallHandle } from '../../../protocol/message/recall-handle.ts';
+import type { UnaryMethod } from '../../../transport/grpc/call.ts';
 import type { Reply } from '../../../util/reply.ts';
-import type { UnaryMethod } from './call.ts';
 import { typeProblem } from './message-type.ts';
 import { topicName } from './names.ts';
 import { unaryMethod } from './rpc.ts';

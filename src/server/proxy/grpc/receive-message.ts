@@ -11,6 +11,7 @@ import {
   FilterType,
   type ReceiveMessageRequest,
 } from '../../../protocol/grpc/generated/messages.ts';
+import type { OutStream, ServerStreamMethod } from '../../../transport/grpc/call.ts';
 import type {
   BrokerApi,
   Cancel,
@@ -20,7 +21,6 @@ import type {
 } from '../../broker/api.ts';
 import { Permission } from '../../broker/api.ts';
 import type { TopicRoute } from '../cluster-view.ts';
-import type { OutStream, ServerStreamMethod } from './call.ts';
 import { groupName, topicName } from './names.ts';
 import { outgoingMessage } from './outgoing-message.ts';
 import { type Caller, identify, logFailure } from './rpc.ts';

@@ -3,9 +3,9 @@
  * handler throws, and puts every failure into the response's status.
  */
 import { Code, type StatusInit } from '../../../protocol/grpc/generated/messages.ts';
+import type { Call, UnaryMethod } from '../../../transport/grpc/call.ts';
 import type { Reply } from '../../../util/reply.ts';
 import type { Logger } from '../../shared/logger.ts';
-import type { Call, UnaryMethod } from './call.ts';
 import { type RpcError, StatusError, statusOf } from './status.ts';
 
 /** Who calls, as every handler needs it. */

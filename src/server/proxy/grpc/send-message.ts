@@ -12,10 +12,10 @@ import {
 import { javaHashCode } from '../../../protocol/message/java-hash.ts';
 import type { MessageDraft } from '../../../protocol/message/message.ts';
 import { SysFlag } from '../../../protocol/message/sys-flag.ts';
+import type { UnaryMethod } from '../../../transport/grpc/call.ts';
 import type { Reply } from '../../../util/reply.ts';
 import { type BrokerApi, Permission, type SendResult } from '../../broker/api.ts';
 import type { RouteQueues, TopicRoute } from '../cluster-view.ts';
-import type { UnaryMethod } from './call.ts';
 import { checkMessage, draftOf, recordHost, storedProperties } from './incoming-message.ts';
 import { jumpHash } from './jump-hash.ts';
 import { derivedType, typeProblem } from './message-type.ts';

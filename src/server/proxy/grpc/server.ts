@@ -18,12 +18,12 @@ import type { TlsMaterial } from '../../../platform/tls.ts';
 import type {
   Call,
   DuplexMethod,
-  GrpcStatus,
   OutStream,
   ServerStreamMethod,
   Service,
   UnaryMethod,
-} from './call.ts';
+} from '../../../transport/grpc/call.ts';
+import type { GrpcStatus } from '../../../transport/grpc/status.ts';
 import { tolerateLongDeadlines } from './long-deadlines.ts';
 
 /** Largest message of a client: batches of 4 MiB messages; facts/grpc-v2.md 13. */

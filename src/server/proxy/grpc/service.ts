@@ -2,8 +2,9 @@
  * The method table of `apache.rocketmq.v2.MessagingService`. SyncLiteSubscription is not built yet: not in
  * the table, and so answered UNIMPLEMENTED.
  */
+
+import type { Service } from '../../../transport/grpc/call.ts';
 import { ackMessage } from './ack-message.ts';
-import type { Service } from './call.ts';
 import { changeInvisibleDuration } from './change-invisible-duration.ts';
 import { endTransaction } from './end-transaction.ts';
 import { forwardToDeadLetters } from './forward-to-dead-letters.ts';

@@ -13,9 +13,10 @@ import {
   type SettingsInit,
   type TelemetryCommandInit,
 } from '../../../protocol/grpc/generated/messages.ts';
+import type { Call, DuplexMethod, InStream, OutStream } from '../../../transport/grpc/call.ts';
+import { GrpcStatus } from '../../../transport/grpc/status.ts';
 import type { GroupConfig, RetryPolicy } from '../../broker/api.ts';
 import type { CommandSink } from '../settings.ts';
-import { type Call, type DuplexMethod, GrpcStatus, type InStream, type OutStream } from './call.ts';
 import { groupName, topicName } from './names.ts';
 import { identify, logFailure } from './rpc.ts';
 import type { ServiceContext } from './service-context.ts';
