@@ -1,0 +1,141 @@
+/**
+ * Load of the official Node client that runs while machines come and go: what was acknowledged, what was
+ * received, which proxy carried it, and for how long nothing could be sent.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { ConsumeResult, FilterExpression, Producer, PushConsumer } from 'rocketmq-client-nodejs';
+
+const pauseMs = 10;
+const quiet = { info() {}, debug() {}, warn() {}, error() {} };
+
+/** What the client does not show: who carries its sends. */
+interface Inner {
+  readonly rpcClientManager: {
+    sendMessage(endpoints: { facade: string }, ...rest: unknown[]): Promise<unknown>;
+  };
+}
+
+export interface Figures {
+  readonly acknowledged: number;
+  /** Sends that failed although the client tried again by itself. */
+  readonly failed: number;
+  /** Longest time between two acknowledgements of whichever producer, ms. */
+  readonly longestGapMs: number;
+  /** Answered sends by the proxy's address. */
+  readonly byProxy: ReadonlyMap<string, number>;
+}
+
+export class FailoverLoad {
+  readonly #topic: string;
+  readonly #acknowledged = new Set<string>();
+  readonly #received = new Set<string>();
+  readonly #producers: Producer[] = [];
+  readonly #consumers: PushConsumer[] = [];
+  readonly #loops: Promise<void>[] = [];
+  readonly errors: string[] = [];
+  #byProxy = new Map<string, number>();
+  #lastAckMs = 0;
+  #longestGapMs = 0;
+  #countBefore = 0;
+  #failed = 0;
+  #isOver = false;
+
+  constructor(topic: string) {
+    this.#topic = topic;
+  }
+
+  get receivedCount(): number {
+    return this.#received.size;
+  }
+
+  async addConsumer(endpoints: string): Promise<void> {
+    const consumer = new PushConsumer({
+      endpoints,
+      namespace: '',
+      logger: quiet,
+      consumerGroup: 'failover-consumers',
+      subscriptions: new Map([[this.#topic, new FilterExpression('*')]]),
+      messageListener: {
+        consume: (message) => {
+          this.#received.add(message.body.toString());
+          return Promise.resolve(ConsumeResult.SUCCESS);
+        },
+      },
+    });
+    await consumer.startup();
+    this.#consumers.push(consumer);
+  }
+
+  async addProducer(endpoints: string): Promise<void> {
+    const topics = [this.#topic];
+    const producer = new Producer({ endpoints, namespace: '', logger: quiet, topics });
+    const inner = (producer as unknown as Inner).rpcClientManager;
+    const sendMessage = inner.sendMessage.bind(inner);
+    inner.sendMessage = async (target, ...rest) => {
+      const answer = await sendMessage(target, ...rest);
+      this.#byProxy.set(target.facade, (this.#byProxy.get(target.facade) ?? 0) + 1);
+      return answer;
+    };
+    await producer.startup();
+    this.#loops.push(this.#run(producer, this.#producers.push(producer)));
+  }
+
+  async #run(producer: Producer, number: number): Promise<void> {
+    for (let count = 0; !this.#isOver; count++) {
+      const body = `${number}-${count}`;
+      try {
+        await producer.send({ topic: this.#topic, body: Buffer.from(body) });
+        const nowMs = performance.now();
+        if (this.#lastAckMs > 0) {
+          this.#longestGapMs = Math.max(this.#longestGapMs, nowMs - this.#lastAckMs);
+        }
+        this.#lastAckMs = nowMs;
+        this.#acknowledged.add(body);
+      } catch (error) {
+        this.#failed++;
+        this.errors.push(String(error));
+      }
+      await sleep(pauseMs);
+    }
+  }
+
+  /** Figures since the last call. */
+  lap(): Figures {
+    const openGapMs = this.#lastAckMs === 0 ? 0 : performance.now() - this.#lastAckMs;
+    const figures = {
+      acknowledged: this.#acknowledged.size - this.#countBefore,
+      failed: this.#failed,
+      longestGapMs: Math.max(this.#longestGapMs, openGapMs),
+      byProxy: this.#byProxy,
+    };
+    this.#countBefore = this.#acknowledged.size;
+    this.#failed = 0;
+    this.#longestGapMs = 0;
+    this.#byProxy = new Map();
+    return figures;
+  }
+
+  sentOver(proxy: string): number {
+    return this.#byProxy.get(proxy) ?? 0;
+  }
+
+  /** Ends the producers after the send under way; how many messages were acknowledged in all. */
+  async endSending(): Promise<number> {
+    this.#isOver = true;
+    await Promise.all(this.#loops);
+    return this.#acknowledged.size;
+  }
+
+  /** Acknowledged and not received so far. */
+  missing(): readonly string[] {
+    return [...this.#acknowledged].filter((body) => !this.#received.has(body));
+  }
+
+  /** Says goodbye, for at most `deadlineMs`: some of the clients' proxies are gone. */
+  async close(deadlineMs: number): Promise<void> {
+    this.#isOver = true;
+    const clients = [...this.#producers, ...this.#consumers];
+    const closed = Promise.allSettled(clients.map((client) => client.shutdown()));
+    await Promise.race([closed, sleep(deadlineMs)]);
+  }
+}

@@ -1,0 +1,258 @@
+/**
+ * Machines of a cluster come and go under the official Node client: npm run failover [-- --slow]
+ * A NameServer, two brokers and two proxies, each a process; producers and push consumers run throughout.
+ * Prints how long each change took to be seen; exit code 1 when a limit is passed or a message is lost.
+ * --slow: with the default heartbeats (3 s, window 10 s) instead of quick ones.
+ */
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { NameServerClient } from '../../src/client/nameserver-client.ts';
+import { RemotingClient } from '../../src/client/remoting-client.ts';
+import { nodeClock } from '../../src/platform/node-clock.ts';
+import { nodeNetwork } from '../../src/platform/node-network.ts';
+import { createTopic } from '../support/create-topic.ts';
+import { type ServerProcess, startProcess } from '../support/processes.ts';
+import { FailoverLoad } from './failover-load.ts';
+
+const topic = 'failover';
+const isSlow = process.argv.includes('--slow');
+const intervalMs = isSlow ? 3_000 : 500;
+const windowMs = isSlow ? 10_000 : 2_000;
+const heartbeats = [
+  ...['--register-interval', `${intervalMs}ms`],
+  ...['--registration-window', `${windowMs}ms`],
+];
+/** What this busy machine may add to a limit. */
+const slackMs = 1_500;
+/** Proxies look at the cluster every second. */
+const lookMs = 1_000;
+/** The client asks for its routes this often. */
+const routeRefreshMs = 30_000;
+
+let passed = 0;
+let failed = 0;
+
+function check(what: string, isGood: boolean, figure: string): void {
+  if (isGood) passed++;
+  else failed++;
+  console.log(`${isGood ? 'ok  ' : 'FAIL'} ${what.padEnd(62)} ${figure}`);
+}
+
+function limit(what: string, tookMs: number, limitMs: number): void {
+  check(what, tookMs <= limitMs, `${tookMs.toFixed(0)} ms (limit ${limitMs})`);
+}
+
+/** Milliseconds until it is so; Infinity when it is not within `deadlineMs`. */
+async function until(isSo: () => boolean | Promise<boolean>, deadlineMs: number): Promise<number> {
+  const begunMs = performance.now();
+  for (;;) {
+    if (await isSo()) return performance.now() - begunMs;
+    if (performance.now() - begunMs > deadlineMs) return Number.POSITIVE_INFINITY;
+    await sleep(20);
+  }
+}
+
+class Cluster {
+  readonly #folder: string;
+  readonly #client = new RemotingClient({ network: nodeNetwork, clock: nodeClock });
+  readonly #running = new Map<string, ServerProcess>();
+  namesrv = '';
+
+  constructor(folder: string) {
+    this.#folder = folder;
+  }
+
+  async start(name: string, role: string, more: readonly string[] = []): Promise<string> {
+    const namesrv = role === 'nameserver' ? [] : ['--namesrv', this.namesrv];
+    const data = join(this.#folder, name);
+    const flags = ['--role', role, '--data', data, ...namesrv, ...heartbeats, ...more];
+    const server = await startProcess(flags);
+    this.#running.set(name, server);
+    const { ready } = server;
+    const address = { nameserver: ready.namesrv, broker: ready.broker, proxy: ready.grpc }[role];
+    if (role === 'nameserver') this.namesrv = String(address);
+    return String(address);
+  }
+
+  signal(name: string, signal: NodeJS.Signals): void {
+    this.#running.get(name)?.child.kill(signal);
+  }
+
+  async kill(name: string): Promise<void> {
+    const child = this.#running.get(name)?.child;
+    if (child === undefined) return;
+    const ended = once(child, 'exit');
+    child.kill('SIGKILL');
+    await ended;
+    this.#running.delete(name);
+  }
+
+  /** Names of brokers in the topic's route and of all proxies; none while no NameServer answers. */
+  async seen(): Promise<{ readonly brokers: string[]; readonly proxies: string[] }> {
+    const addresses = [this.namesrv];
+    const client = new NameServerClient({ client: this.#client, addresses, timeoutMs: 1_000 });
+    try {
+      const route = await client.route(topic);
+      const members = (await client.members()) ?? [];
+      return {
+        brokers: (route?.queues ?? []).map(({ brokerName }) => brokerName),
+        proxies: members.filter(({ role }) => role === 'proxy').map(({ address }) => address),
+      };
+    } catch {
+      return { brokers: [], proxies: [] };
+    }
+  }
+
+  hasBroker(name: string): Promise<boolean> {
+    return this.seen().then(({ brokers }) => brokers.includes(name));
+  }
+
+  logs(): string {
+    return [...this.#running].map(([name, { log }]) => `${name}:\n${log().slice(-1_500)}`).join('');
+  }
+
+  async stop(): Promise<void> {
+    for (const [name, server] of [...this.#running].toReversed()) {
+      this.signal(name, 'SIGCONT');
+      await server.stop();
+    }
+    await this.#client.close();
+  }
+}
+
+function report(load: FailoverLoad, what: string, gapLimitMs: number): void {
+  const { acknowledged, failed: errors, longestGapMs, byProxy } = load.lap();
+  const spread = [...byProxy].map(([proxy, count]) => `${proxy.split(':').at(-1)}: ${count}`);
+  const figure = `${longestGapMs.toFixed(0)} ms (limit ${gapLimitMs})`;
+  check(`${what}: longest time without an acknowledgement`, longestGapMs <= gapLimitMs, figure);
+  console.log(
+    `     ${acknowledged} acknowledged, ${errors} failed for good, by proxy port ${spread.join(', ')}`,
+  );
+  for (const error of new Set(load.errors.splice(0).slice(0, 3))) console.log(`     ${error}`);
+}
+
+async function brokerKilled(cluster: Cluster, load: FailoverLoad, port: string): Promise<void> {
+  await cluster.kill('broker-b');
+  const goneMs = await until(
+    async () => !(await cluster.hasBroker('broker-b')),
+    windowMs + slackMs,
+  );
+  limit('broker killed: out of the route as its connection closes', goneMs, 500 + slackMs);
+  await sleep(2_000);
+  report(load, 'broker killed', 2_000 + slackMs);
+  await cluster.start('broker-b', 'broker', ['--broker-name', 'broker-b', '--broker-port', port]);
+  const backMs = await until(() => cluster.hasBroker('broker-b'), windowMs);
+  limit('broker started again: in the route after it is ready', backMs, intervalMs + slackMs);
+}
+
+async function brokerSilent(cluster: Cluster, load: FailoverLoad): Promise<void> {
+  load.lap();
+  cluster.signal('broker-a', 'SIGSTOP');
+  const goneMs = await until(
+    async () => !(await cluster.hasBroker('broker-a')),
+    windowMs + 5_000 + slackMs,
+  );
+  limit('broker silent: out of the route within its window', goneMs, windowMs + 1_000 + slackMs);
+  await sleep(1_000);
+  // A send that is under way is given up after 2.5 s and tried again by the client.
+  report(load, 'broker silent', 2_500 + 1_000 + slackMs);
+  cluster.signal('broker-a', 'SIGCONT');
+  const backMs = await until(() => cluster.hasBroker('broker-a'), windowMs);
+  limit('broker speaks again: in the route', backMs, intervalMs + slackMs);
+}
+
+async function proxyKilled(cluster: Cluster, load: FailoverLoad, address: string): Promise<void> {
+  load.lap();
+  await cluster.kill('proxy-2');
+  const receivedBefore = load.receivedCount;
+  const isGone = async (): Promise<boolean> => !(await cluster.seen()).proxies.includes(address);
+  const goneMs = await until(isGone, windowMs + slackMs);
+  limit('proxy killed: out of the cluster as its connection closes', goneMs, 500 + slackMs);
+  await sleep(2_000);
+  report(load, 'proxy killed', 1_000 + slackMs);
+  // Push consumers ask for their assignments every 5 s.
+  const movedMs = await until(() => load.receivedCount > receivedBefore + 200, 15_000);
+  limit('proxy killed: consumers receive on', movedMs, 10_000 + slackMs);
+}
+
+async function nameServerRestarted(cluster: Cluster, load: FailoverLoad): Promise<void> {
+  load.lap();
+  const before = await cluster.seen();
+  const port = cluster.namesrv.split(':').at(-1) ?? '';
+  await cluster.kill('nameserver');
+  await sleep(1_000);
+  await cluster.start('nameserver', 'nameserver', ['--nameserver-port', port]);
+  const knowsMs = await until(async () => {
+    const now = await cluster.seen();
+    return now.brokers.length === 2 && now.proxies.length === before.proxies.length;
+  }, windowMs);
+  limit('NameServer restarted: knows everything again', knowsMs, intervalMs + slackMs);
+  report(load, 'NameServer restarted', 500 + slackMs);
+}
+
+async function run(cluster: Cluster, load: FailoverLoad): Promise<void> {
+  await cluster.start('nameserver', 'nameserver');
+  const brokers: string[] = [];
+  for (const name of ['broker-a', 'broker-b']) {
+    const address = await cluster.start(name, 'broker', ['--broker-name', name]);
+    await createTopic(address, topic, 4);
+    brokers.push(address);
+  }
+  const proxies = [
+    await cluster.start('proxy-1', 'proxy'),
+    await cluster.start('proxy-2', 'proxy'),
+  ];
+  const [first = '', second = ''] = proxies;
+  const bothMs = await until(async () => (await cluster.seen()).proxies.length === 2, 5_000);
+  check('both proxies are known', Number.isFinite(bothMs), `${bothMs.toFixed(0)} ms`);
+  await sleep(lookMs + slackMs);
+  for (const proxy of proxies) {
+    await load.addConsumer(proxy);
+    await load.addProducer(proxy);
+    await load.addProducer(proxy);
+  }
+  await sleep(3_000);
+  const isSpread = load.sentOver(first) > 0 && load.sentOver(second) > 0;
+  check('producers use both proxies', isSpread, '');
+  report(load, 'quiet', slackMs);
+  await brokerKilled(cluster, load, brokers[1]?.split(':').at(-1) ?? '');
+  await brokerSilent(cluster, load);
+  await proxyKilled(cluster, load, second);
+  const third = await cluster.start('proxy-3', 'proxy');
+  const begunMs = performance.now();
+  const isIn = async (): Promise<boolean> => (await cluster.seen()).proxies.includes(third);
+  limit('proxy added: in the cluster', await until(isIn, windowMs), slackMs);
+  await nameServerRestarted(cluster, load);
+  const isUsed = (): boolean => load.sentOver(third) > 0;
+  await until(isUsed, routeRefreshMs + slackMs + lookMs);
+  const usedMs = isUsed() ? performance.now() - begunMs : Number.POSITIVE_INFINITY;
+  limit('proxy added: clients that run already send over it', usedMs, routeRefreshMs + 5_000);
+  const acknowledged = await load.endSending();
+  // Messages that a lost proxy held become visible after their invisible time.
+  const allMs = await until(() => load.missing().length === 0, 90_000);
+  const missing = load.missing();
+  const figure = `${acknowledged - missing.length} of ${acknowledged} after ${allMs.toFixed(0)} ms`;
+  check('every acknowledged message was received', missing.length === 0, figure);
+  if (missing.length > 0) console.log(`     missing: ${missing.slice(0, 20).join(' ')}`);
+}
+
+const folder = await mkdtemp(join(tmpdir(), 'rmq-failover-'));
+const cluster = new Cluster(folder);
+const load = new FailoverLoad(topic);
+try {
+  await run(cluster, load);
+} catch (error) {
+  failed++;
+  console.log(`FAIL ${error instanceof Error ? error.stack : String(error)}`);
+} finally {
+  if (failed > 0) console.log(cluster.logs());
+  await load.close(3_000);
+  await cluster.stop();
+  await rm(folder, { recursive: true, force: true });
+}
+console.log(`${passed} passed, ${failed} failed`);
+// Clients whose proxy is gone keep timers that nothing else would end.
+process.exit(failed === 0 ? 0 : 1);
