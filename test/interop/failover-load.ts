@@ -8,11 +8,12 @@ import { ConsumeResult, FilterExpression, Producer, PushConsumer } from 'rocketm
 const pauseMs = 10;
 const quiet = { info() {}, debug() {}, warn() {}, error() {} };
 
-/** What the client does not show: who carries its sends. */
+/** What the client does not show: who carries its sends, and whom it knows. */
 interface Inner {
   readonly rpcClientManager: {
     sendMessage(endpoints: { facade: string }, ...rest: unknown[]): Promise<unknown>;
   };
+  getTotalRouteEndpoints(): readonly { readonly facade: string }[];
 }
 
 export interface Figures {
@@ -33,7 +34,7 @@ export class FailoverLoad {
   readonly #consumers: PushConsumer[] = [];
   readonly #loops: Promise<void>[] = [];
   readonly errors: string[] = [];
-  #byProxy = new Map<string, number>();
+  readonly #byProxy = new Map<string, number>();
   #lastAckMs = 0;
   #longestGapMs = 0;
   #countBefore = 0;
@@ -69,6 +70,13 @@ export class FailoverLoad {
   async addProducer(endpoints: string): Promise<void> {
     const topics = [this.#topic];
     const producer = new Producer({ endpoints, namespace: '', logger: quiet, topics });
+    this.#count(producer);
+    await producer.startup();
+    this.#loops.push(this.#run(producer, this.#producers.push(producer)));
+  }
+
+  /** Counts the answered sends by the proxy that answered. */
+  #count(producer: Producer): void {
     const inner = (producer as unknown as Inner).rpcClientManager;
     const sendMessage = inner.sendMessage.bind(inner);
     inner.sendMessage = async (target, ...rest) => {
@@ -76,8 +84,6 @@ export class FailoverLoad {
       this.#byProxy.set(target.facade, (this.#byProxy.get(target.facade) ?? 0) + 1);
       return answer;
     };
-    await producer.startup();
-    this.#loops.push(this.#run(producer, this.#producers.push(producer)));
   }
 
   async #run(producer: Producer, number: number): Promise<void> {
@@ -106,17 +112,24 @@ export class FailoverLoad {
       acknowledged: this.#acknowledged.size - this.#countBefore,
       failed: this.#failed,
       longestGapMs: Math.max(this.#longestGapMs, openGapMs),
-      byProxy: this.#byProxy,
+      byProxy: new Map(this.#byProxy),
     };
     this.#countBefore = this.#acknowledged.size;
     this.#failed = 0;
     this.#longestGapMs = 0;
-    this.#byProxy = new Map();
+    this.#byProxy.clear();
     return figures;
   }
 
+  /** Sends since the last lap. */
   sentOver(proxy: string): number {
     return this.#byProxy.get(proxy) ?? 0;
+  }
+
+  /** Whether a client that has run from the beginning has it in its routes. */
+  isKnown(proxy: string): boolean {
+    const oldest = this.#producers[0] as unknown as Inner;
+    return oldest.getTotalRouteEndpoints().some(({ facade }) => facade === proxy);
   }
 
   /** Ends the producers after the send under way; how many messages were acknowledged in all. */

@@ -28,6 +28,8 @@ import { RemoteBroker } from './remote-broker.ts';
 import type { RemoteChecks } from './remote-checks.ts';
 
 const lookIntervalMs = 1_000;
+/** How long one broker is waited for before another one is asked about a topic or group. */
+const askTimeoutMs = 1_000;
 /** Routes and groups in use are looked up again after this. */
 const refreshAfterMs = 3_000;
 /** A broker that refused a connection or did not answer gets no new traffic, unless it is the only one. */
@@ -279,9 +281,9 @@ export class NameServerCluster implements ClusterView {
 
   /** From the first broker of the route that says; topics without the attribute are NORMAL. */
   async #messageType(topic: string, names: readonly string[]): Promise<MessageType> {
-    for (const name of names) {
+    for (const name of this.#promisingFirst(names)) {
       try {
-        const config = await this.broker(name)?.getTopic(topic);
+        const config = await this.#inTime(this.broker(name)?.getTopic(topic));
         if (config === undefined) continue;
         const type = config.attributes['message.type'] ?? 'NORMAL';
         return messageTypes.has(type) ? (type as MessageType) : 'UNSPECIFIED'; // one of the set
@@ -295,16 +297,36 @@ export class NameServerCluster implements ClusterView {
     return this.#routes.peek(topic)?.messageType ?? 'UNSPECIFIED';
   }
 
+  /** Those that may not answer come last. */
+  #promisingFirst(names: readonly string[]): readonly string[] {
+    const untilMs = (name: string): number => this.#suspectUntilMs.get(name) ?? 0;
+    return names.toSorted((a, b) => untilMs(a) - untilMs(b));
+  }
+
+  /** A silent broker must not hold up what another one can tell. @throws RmqError TIMEOUT */
+  #inTime<T>(answer: Promise<T> | undefined): Promise<T> | undefined {
+    if (answer === undefined) return undefined;
+    const { clock } = this.#options;
+    return new Promise<T>((resolve, reject) => {
+      const timer = clock.setTimer(askTimeoutMs, () => {
+        reject(new RmqError('TIMEOUT', `no answer within ${askTimeoutMs} ms`));
+      });
+      answer.then(resolve, reject).finally(() => clock.clearTimer(timer));
+    });
+  }
+
   /** From the first broker that answers; defaults when none does. */
   async #lookGroup(group: string): Promise<GroupConfig> {
     let isAnswered = false;
-    for (const broker of this.#brokers) {
+    const names = this.#brokers.map(({ brokerName }) => brokerName);
+    for (const name of this.#promisingFirst(names)) {
+      const broker = this.broker(name);
+      if (broker === undefined) continue;
       try {
-        const config = await broker.getGroup(group);
+        const config = await this.#inTime(broker.getGroup(group));
         if (config !== undefined) return config;
         isAnswered = true;
       } catch (error) {
-        const { brokerName: name } = broker;
         this.#options.logger.debug('a broker did not tell a group', {
           name,
           reason: String(error),

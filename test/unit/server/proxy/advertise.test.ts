@@ -1,0 +1,120 @@
+/** Advertised addresses from outside: what a client is told on IPv6, behind NAT, and of wrong ones. */
+import { networkInterfaces } from 'node:os';
+import { Client, credentials, Metadata } from '@grpc/grpc-js';
+import { expect, onTestFinished, test, vi } from 'vitest';
+import { RemotingClient } from '../../../../src/client/remoting-client.ts';
+import { formatHostPort, parseHostPort } from '../../../../src/platform/host-port.ts';
+import { nodeClock } from '../../../../src/platform/node-clock.ts';
+import { nodeNetwork } from '../../../../src/platform/node-network.ts';
+import {
+  AddressScheme,
+  decodeQueryAssignmentResponse,
+  decodeQueryRouteResponse,
+  encodeQueryAssignmentRequest,
+  encodeQueryRouteRequest,
+} from '../../../../src/protocol/grpc/generated/messages.ts';
+import { loadConfig } from '../../../../src/server/shared/config.ts';
+import { nodePorts, startServer } from '../../../../src/server/start.ts';
+import { createTopic } from '../../../support/create-topic.ts';
+
+async function start(flags: Readonly<Record<string, string>>) {
+  const config = await loadConfig({
+    flags: { ports: 'auto', memory: true, ...flags },
+    environment: {},
+    readFile: () => Promise.reject(new Error('no file')),
+    defaultDataDir: '/nowhere',
+  });
+  const log: string[] = [];
+  const server = await startServer(
+    config.server,
+    await nodePorts(config.server, (line) => log.push(line)),
+  );
+  onTestFinished(() => server.stop());
+  const { grpc, broker, nameserver } = server.endpoints;
+  if (grpc === undefined || broker === undefined || nameserver === undefined) {
+    return expect.fail('all roles were asked for');
+  }
+  await createTopic(formatHostPort(broker), 'orders', 1);
+  return { grpc, broker, nameserver, log };
+}
+
+/** Asks at `target`, which is also what the client says it was configured with. */
+async function told(target: string) {
+  const client = new Client(target, credentials.createInsecure());
+  onTestFinished(() => client.close());
+  const headers = new Metadata();
+  headers.set('x-mq-client-id', 'advertise-test');
+  const ask = (name: string, request: Buffer): Promise<Buffer> =>
+    new Promise((resolve, reject) => {
+      const path = `/apache.rocketmq.v2.MessagingService/${name}`;
+      const same = (bytes: Buffer): Buffer => bytes;
+      client.makeUnaryRequest(path, same, same, request, headers, (error, answer) => {
+        if (error === null && answer !== undefined) resolve(answer);
+        else reject(error ?? new Error('no answer'));
+      });
+    });
+  const { host, port } = parseHostPort(target) ?? expect.fail('not an address');
+  const query = {
+    topic: { name: 'orders' },
+    endpoints: { scheme: 3, addresses: [{ host, port }] },
+  };
+  const route = decodeQueryRouteResponse(await ask('QueryRoute', encodeQueryRouteRequest(query)));
+  const assigned = decodeQueryAssignmentResponse(
+    await ask(
+      'QueryAssignment',
+      encodeQueryAssignmentRequest({ ...query, group: { name: 'readers' } }),
+    ),
+  );
+  const endpoints = route.messageQueues[0]?.broker?.endpoints;
+  expect(assigned.assignments[0]?.messageQueue?.broker?.endpoints).toEqual(endpoints);
+  return endpoints;
+}
+
+const hasIpv6 = Object.values(networkInterfaces())
+  .flat()
+  .some((one) => one?.address === '::1');
+
+test.skipIf(!hasIpv6)(
+  'on IPv6 loopback a client is told the IPv6 address that it used',
+  async () => {
+    const { grpc, broker } = await start({ listen: '::1' });
+    expect(broker.host).toBe('::1');
+    expect(await told(`[::1]:${grpc.port}`)).toEqual({
+      scheme: AddressScheme.IPv6,
+      addresses: [{ host: '::1', port: grpc.port }],
+    });
+  },
+);
+
+test('--advertise counts for both listeners, each with its own port, and is not what they listen on', async () => {
+  const { grpc, broker, nameserver } = await start({ advertise: 'localhost' });
+  expect(await told(`127.0.0.1:${grpc.port}`)).toEqual({
+    scheme: AddressScheme.DOMAIN_NAME,
+    addresses: [{ host: 'localhost', port: grpc.port }],
+  });
+  const client = new RemotingClient({ network: nodeNetwork, clock: nodeClock });
+  onTestFinished(() => client.close());
+  const topic = { topic: 'orders', acceptStandardJsonOnly: 'true' };
+  const options = { timeoutMs: 3_000 };
+  const route = await client.invoke(formatHostPort(nameserver), 105, topic, undefined, options);
+  expect(route.body.toString()).toContain(`"localhost:${broker.port}"`);
+});
+
+test('by the network of the client, and the listener alone', async () => {
+  const { grpc } = await start({
+    advertise: 'other.example.com',
+    'advertise-broker': '127.0.0.1',
+    'advertise-grpc': '127.0.0.0/8=127.0.0.9:18081;198.51.100.1:28081',
+  });
+  const endpoints = await told(`127.0.0.1:${grpc.port}`);
+  expect(endpoints?.addresses).toEqual([{ host: '127.0.0.9', port: 18_081 }]);
+});
+
+test('an advertised address that nobody answers is said at start', async () => {
+  // Port 1 of loopback is refused.
+  const { log } = await start({ 'advertise-grpc': '127.0.0.1:1' });
+  await vi.waitFor(
+    () => expect(log.join('')).toMatch(/advertised address cannot be reached.*127\.0\.0\.1:1/),
+    { timeout: 5_000, interval: 10 },
+  );
+});
