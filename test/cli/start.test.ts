@@ -3,10 +3,10 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { expect, onTestFinished, test } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import { rmq } from '../support/cli.ts';
 import { startProcess } from '../support/processes.ts';
 
@@ -35,6 +35,32 @@ test('roles that do not run here are null', async () => {
   const server = await startProcess(['--role', 'nameserver', '--memory']);
   onTestFinished(() => server.stop());
   expect(server.ready).toMatchObject({ broker: null, grpc: null });
+});
+
+test('a second Ctrl-C does not wait for the connections that the first one drains', async () => {
+  const server = await startProcess(['--memory']);
+  onTestFinished(() => server.stop());
+  const [host = '', port = ''] = String(server.ready.grpc).split(':');
+  // Says nothing and stays, so that draining takes its whole time.
+  const idle = connect(Number(port), host).on('error', () => {});
+  onTestFinished(() => void idle.destroy());
+  await once(idle, 'connect');
+  const ended = once(server.child, 'exit');
+  server.child.kill('SIGINT');
+  await vi.waitFor(
+    async () => {
+      const late = connect(Number(port), host);
+      const connected = once(late, 'connect').finally(() => late.destroy());
+      await expect(connected).rejects.toMatchObject({ code: 'ECONNREFUSED' });
+    },
+    { timeout: 2_000, interval: 10 },
+  );
+  expect(server.child.exitCode).toBeNull();
+  const begunMs = performance.now();
+  server.child.kill('SIGINT');
+  const [code] = (await ended) as [number | null];
+  expect(performance.now() - begunMs).toBeLessThan(1_000);
+  expect(code).toBe(130);
 });
 
 test('plain start says where it listens and how to send the first message', async () => {

@@ -88,7 +88,7 @@ export class GrpcProxy {
     return local;
   }
 
-  /** Takes nothing new, ends streams and polls, gives back what is held, then closes. Idempotent. */
+  /** Takes nothing new, tells clients to reconnect, ends streams and polls, gives back what is held, then closes. Idempotent. */
   stop(): Promise<void> {
     this.#stopping ??= this.#stop();
     return this.#stopping;
@@ -100,7 +100,14 @@ export class GrpcProxy {
     this.#receipts.stop();
     this.#parked.close();
     await this.#receipts.giveBackAll();
-    for (const client of this.#clients.all()) client.sink?.end();
+    // Behind one address for several proxies, clients come back to another one (facts/grpc-v2.md §4).
+    const reconnect = {
+      reconnectEndpointsCommand: { nonce: this.#options.random.bytes(8).toString('hex') },
+    };
+    for (const { sink } of this.#clients.all()) {
+      sink?.send(reconnect);
+      sink?.end();
+    }
     await this.#transport?.drain(drainMs);
     this.#transport?.close();
   }
