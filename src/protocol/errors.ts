@@ -77,6 +77,7 @@ export const errorKinds = {
   DISK_FULL: kind(14, 50001, 1, true, 'Too little free disk space to accept messages.'),
   STORE_FAILED: kind(14, 50001, 1, false, 'A write or sync of the commit log failed.'),
   STORE_CORRUPT: kind(1, 50001, 1, false, 'A stored record does not match its checksum.'),
+  REPLY_NOT_DELIVERED: kind(1, 50001, 1, true, 'The reply does not reach who asked.'),
   BROKER_NOT_FOUND: kind(1, 50001, 3, true, 'No live broker of that name.'),
 
   FRAME_TOO_LARGE: kind(1, 40000, 1, false, 'A Remoting frame is over the limit.'),

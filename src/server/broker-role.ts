@@ -1,4 +1,5 @@
 /** A broker with its store, its Remoting port and its registration, as one thing to start and stop. */
+import { NameServerClient } from '../client/nameserver-client.ts';
 import { RemotingClient } from '../client/remoting-client.ts';
 import { formatHostPort } from '../platform/host-port.ts';
 import type { HostPort } from '../platform/network.ts';
@@ -6,6 +7,7 @@ import { Broker } from './broker/broker.ts';
 import { BrokerRemoting } from './broker/remoting/broker-remoting.ts';
 import { toRecordHost } from './broker/remoting/record-host.ts';
 import { BrokerRegistration } from './broker/remoting/registration.ts';
+import { brokerSettings } from './broker-settings.ts';
 import { advertised, dialAdvertised, type ServerPorts } from './ports.ts';
 import { RemotingListener } from './remoting/listener.ts';
 import type { ServerSettings } from './shared/settings.ts';
@@ -13,6 +15,8 @@ import type { DatabaseFactory } from './store/index/database.ts';
 import { levelDatabaseFactory, memoryDatabaseFactory } from './store/index/level-database.ts';
 import { LogStore } from './store/log-store.ts';
 import type { RecoveryReport } from './store/message-store.ts';
+
+const routeTimeoutMs = 3_000;
 
 export interface BrokerRole {
   readonly name: string;
@@ -60,7 +64,22 @@ async function serve(
   const logger = ports.logger.named('broker');
   await broker.start();
   let address = '';
-  const remoting = new BrokerRemoting({ broker, clock, logger, address: () => address });
+  const client = new RemotingClient({ network, clock });
+  const nameservers = new NameServerClient({
+    client,
+    addresses: namesrv,
+    timeoutMs: routeTimeoutMs,
+  });
+  const remoting = new BrokerRemoting({
+    broker,
+    clock,
+    logger,
+    address: () => address,
+    settings: brokerSettings(settings, { broker, store }),
+    routeOf: async (topic) => (await nameservers.route(topic))?.queues,
+    deleteExpired: () => store.deleteExpired(),
+  });
+  await remoting.load();
   const listener = new RemotingListener({ network, clock, logger, handlers: remoting.handlers() });
   const endpoint = await listener.listen({ host: settings.listenHost, port: settings.brokerPort });
   const told = advertised(settings.advertise.broker, endpoint);
@@ -68,7 +87,6 @@ async function serve(
   Object.assign(storeHost, toRecordHost(told.address));
   void dialAdvertised(told.table, { network, logger });
   remoting.start();
-  const client = new RemotingClient({ network, clock });
   const registration = new BrokerRegistration({
     broker,
     brokerId: settings.brokerId,

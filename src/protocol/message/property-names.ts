@@ -55,3 +55,11 @@ export const PropertyName = {
   maxOffset: 'MAX_OFFSET',
   crc32: '__CRC32#',
 } as const;
+
+/** Properties that ask for a later delivery. */
+export const delayProperties: readonly string[] = [
+  PropertyName.delayLevel,
+  PropertyName.timerDelaySeconds,
+  PropertyName.timerDelayMs,
+  PropertyName.timerDeliverMs,
+];

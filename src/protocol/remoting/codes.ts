@@ -16,7 +16,7 @@ export interface RequestKind {
   readonly roles: RoleLetters;
   /** Roles that serve (`C`: send) it in rmq. */
   readonly served: RoleLetters;
-  /** Why nobody serves it; undefined where somebody does, or where it is only not there yet. */
+  /** Why nobody serves it, to be read behind the request's name; undefined where somebody does. */
   readonly refusal: string | undefined;
 }
 
@@ -31,6 +31,17 @@ function request(
 
 const unused = 'nothing in 5.4 sends or serves it';
 const noController = 'rmq has no controller and no broker container';
+const noSlave = "no broker of Apache's can be a replica of this one";
+const noRocksDb = 'this broker has no RocksDB';
+const noStatic = 'rmq has no static topics: their queues cannot move between brokers';
+const noCold =
+  'this broker reads old messages in blocks beside the loop and needs no control of cold reads';
+const noAcl = 'rmq keeps no users and rules that requests could change';
+const oneTimer = 'there is one timer engine, nothing to switch to';
+const onePop = 'there is one store of deliveries, nothing to roll back to';
+const serverReset = 'resets are kept by the broker, which tells consumers by their next pull';
+const noHalf =
+  'a transaction that was given up lies in TRANS_CHECK_MAX_TIME_TOPIC and is not asked about again';
 
 /** By Apache's name. From 720001 on: extensions of ours, outside of Apache's range. */
 export const requestKinds = {
@@ -45,7 +56,7 @@ export const requestKinds = {
   GET_ALL_TOPIC_CONFIG: request(21, 'B', 'B'),
   GET_TOPIC_CONFIG_LIST: request(22, '', '', unused),
   GET_TOPIC_NAME_LIST: request(23, '', '', unused),
-  UPDATE_BROKER_CONFIG: request(25, 'B', ''),
+  UPDATE_BROKER_CONFIG: request(25, 'B', 'B'),
   GET_BROKER_CONFIG: request(26, 'B', 'B'),
   TRIGGER_DELETE_FILES: request(27, '', '', unused),
   GET_BROKER_RUNTIME_INFO: request(28, 'B', 'B'),
@@ -59,16 +70,16 @@ export const requestKinds = {
   CONSUMER_SEND_MSG_BACK: request(36, 'BP', 'B'),
   END_TRANSACTION: request(37, 'BP', 'B'),
   GET_CONSUMER_LIST_BY_GROUP: request(38, 'BP', 'B'),
-  CHECK_TRANSACTION_STATE: request(39, 'C', ''),
+  CHECK_TRANSACTION_STATE: request(39, 'C', 'C'),
   NOTIFY_CONSUMER_IDS_CHANGED: request(40, 'C', 'C'),
   LOCK_BATCH_MQ: request(41, 'BP', 'B'),
   UNLOCK_BATCH_MQ: request(42, 'BP', 'B'),
   GET_ALL_CONSUMER_OFFSET: request(43, 'B', 'B'),
-  GET_ALL_DELAY_OFFSET: request(45, 'B', ''),
+  GET_ALL_DELAY_OFFSET: request(45, 'B', '', noSlave),
   CHECK_CLIENT_CONFIG: request(46, 'BP', 'B'),
   GET_CLIENT_CONFIG: request(47, '', '', unused),
-  GET_TIMER_CHECK_POINT: request(60, 'B', ''),
-  GET_TIMER_METRICS: request(61, 'B', ''),
+  GET_TIMER_CHECK_POINT: request(60, 'B', '', noSlave),
+  GET_TIMER_METRICS: request(61, 'B', 'B'),
   PUT_KV_CONFIG: request(100, 'N', 'N'),
   GET_KV_CONFIG: request(101, 'N', 'N'),
   DELETE_KV_CONFIG: request(102, 'N', 'N'),
@@ -95,98 +106,98 @@ export const requestKinds = {
   DELETE_TOPIC_IN_NAMESRV: request(216, 'N', 'N'),
   REGISTER_TOPIC_IN_NAMESRV: request(217, 'N', 'N'),
   GET_KVLIST_BY_NAMESPACE: request(219, 'N', 'N'),
-  RESET_CONSUMER_CLIENT_OFFSET: request(220, 'C', ''),
-  GET_CONSUMER_STATUS_FROM_CLIENT: request(221, 'C', ''),
-  INVOKE_BROKER_TO_RESET_OFFSET: request(222, 'B', ''),
-  INVOKE_BROKER_TO_GET_CONSUMER_STATUS: request(223, 'B', ''),
+  RESET_CONSUMER_CLIENT_OFFSET: request(220, 'C', '', serverReset),
+  GET_CONSUMER_STATUS_FROM_CLIENT: request(221, 'C', 'C'),
+  INVOKE_BROKER_TO_RESET_OFFSET: request(222, 'B', 'B'),
+  INVOKE_BROKER_TO_GET_CONSUMER_STATUS: request(223, 'B', 'B'),
   GET_TOPICS_BY_CLUSTER: request(224, 'N', 'N'),
   UPDATE_AND_CREATE_SUBSCRIPTIONGROUP_LIST: request(225, 'B', 'B'),
   QUERY_TOPIC_CONSUME_BY_WHO: request(300, 'B', 'B'),
   REGISTER_FILTER_SERVER: request(301, '', '', unused),
   REGISTER_MESSAGE_FILTER_CLASS: request(302, '', '', unused),
-  QUERY_CONSUME_TIME_SPAN: request(303, 'B', ''),
+  QUERY_CONSUME_TIME_SPAN: request(303, 'B', 'B'),
   GET_SYSTEM_TOPIC_LIST_FROM_NS: request(304, 'N', 'N'),
   GET_SYSTEM_TOPIC_LIST_FROM_BROKER: request(305, 'B', 'B'),
-  CLEAN_EXPIRED_CONSUMEQUEUE: request(306, 'B', ''),
-  GET_CONSUMER_RUNNING_INFO: request(307, 'BC', ''),
-  QUERY_CORRECTION_OFFSET: request(308, 'B', ''),
-  CONSUME_MESSAGE_DIRECTLY: request(309, 'BC', ''),
+  CLEAN_EXPIRED_CONSUMEQUEUE: request(306, 'B', 'B'),
+  GET_CONSUMER_RUNNING_INFO: request(307, 'BC', 'BC'),
+  QUERY_CORRECTION_OFFSET: request(308, 'B', 'B'),
+  CONSUME_MESSAGE_DIRECTLY: request(309, 'BC', 'BC'),
   SEND_MESSAGE_V2: request(310, 'BP', 'B'),
   GET_UNIT_TOPIC_LIST: request(311, 'N', 'N'),
   GET_HAS_UNIT_SUB_TOPIC_LIST: request(312, 'N', 'N'),
   GET_HAS_UNIT_SUB_UNUNIT_TOPIC_LIST: request(313, 'N', 'N'),
-  CLONE_GROUP_OFFSET: request(314, 'B', ''),
-  VIEW_BROKER_STATS_DATA: request(315, 'B', ''),
-  CLEAN_UNUSED_TOPIC: request(316, 'B', ''),
-  GET_BROKER_CONSUME_STATS: request(317, 'B', ''),
+  CLONE_GROUP_OFFSET: request(314, 'B', 'B'),
+  VIEW_BROKER_STATS_DATA: request(315, 'B', 'B'),
+  CLEAN_UNUSED_TOPIC: request(316, 'B', 'B'),
+  GET_BROKER_CONSUME_STATS: request(317, 'B', 'B'),
   UPDATE_NAMESRV_CONFIG: request(318, 'N', 'N'),
   GET_NAMESRV_CONFIG: request(319, 'N', 'N'),
   SEND_BATCH_MESSAGE: request(320, 'BP', 'B'),
-  QUERY_CONSUME_QUEUE: request(321, 'B', ''),
+  QUERY_CONSUME_QUEUE: request(321, 'B', 'B'),
   QUERY_DATA_VERSION: request(322, 'N', 'N'),
-  RESUME_CHECK_HALF_MESSAGE: request(323, 'B', ''),
-  SEND_REPLY_MESSAGE: request(324, 'B', ''),
-  SEND_REPLY_MESSAGE_V2: request(325, 'B', ''),
-  PUSH_REPLY_MESSAGE_TO_CLIENT: request(326, 'C', ''),
+  RESUME_CHECK_HALF_MESSAGE: request(323, 'B', '', noHalf),
+  SEND_REPLY_MESSAGE: request(324, 'B', 'B'),
+  SEND_REPLY_MESSAGE_V2: request(325, 'B', 'B'),
+  PUSH_REPLY_MESSAGE_TO_CLIENT: request(326, 'C', 'C'),
   ADD_WRITE_PERM_OF_BROKER: request(327, 'N', 'N'),
-  GET_ALL_PRODUCER_INFO: request(328, 'B', ''),
-  DELETE_EXPIRED_COMMITLOG: request(329, 'B', ''),
-  QUERY_TOPICS_BY_CONSUMER: request(343, 'B', ''),
-  QUERY_SUBSCRIPTION_BY_CONSUMER: request(345, 'B', ''),
+  GET_ALL_PRODUCER_INFO: request(328, 'B', 'B'),
+  DELETE_EXPIRED_COMMITLOG: request(329, 'B', 'B'),
+  QUERY_TOPICS_BY_CONSUMER: request(343, 'B', 'B'),
+  QUERY_SUBSCRIPTION_BY_CONSUMER: request(345, 'B', 'B'),
   GET_TOPIC_CONFIG: request(351, 'B', 'B'),
   GET_SUBSCRIPTIONGROUP_CONFIG: request(352, 'B', 'B'),
-  UPDATE_AND_GET_GROUP_FORBIDDEN: request(353, 'B', ''),
-  CHECK_ROCKSDB_CQ_WRITE_PROGRESS: request(354, 'B', ''),
-  EXPORT_ROCKSDB_CONFIG_TO_JSON: request(355, 'B', ''),
+  UPDATE_AND_GET_GROUP_FORBIDDEN: request(353, 'B', 'B'),
+  CHECK_ROCKSDB_CQ_WRITE_PROGRESS: request(354, 'B', '', noRocksDb),
+  EXPORT_ROCKSDB_CONFIG_TO_JSON: request(355, 'B', '', noRocksDb),
   LITE_PULL_MESSAGE: request(361, 'BP', 'B'),
   RECALL_MESSAGE: request(370, 'BP', 'B'),
-  QUERY_ASSIGNMENT: request(400, 'B', ''),
-  SET_MESSAGE_REQUEST_MODE: request(401, 'B', ''),
-  GET_ALL_MESSAGE_REQUEST_MODE: request(402, 'B', ''),
-  UPDATE_AND_CREATE_STATIC_TOPIC: request(513, 'B', ''),
+  QUERY_ASSIGNMENT: request(400, 'B', 'B'),
+  SET_MESSAGE_REQUEST_MODE: request(401, 'B', 'B'),
+  GET_ALL_MESSAGE_REQUEST_MODE: request(402, 'B', 'B'),
+  UPDATE_AND_CREATE_STATIC_TOPIC: request(513, 'B', '', noStatic),
   GET_BROKER_MEMBER_GROUP: request(901, 'N', 'N'),
   ADD_BROKER: request(902, 'L', '', noController),
   REMOVE_BROKER: request(903, 'L', '', noController),
   BROKER_HEARTBEAT: request(904, 'NL', 'N'),
-  NOTIFY_MIN_BROKER_ID_CHANGE: request(905, 'B', ''),
-  EXCHANGE_BROKER_HA_INFO: request(906, 'B', ''),
-  GET_BROKER_HA_STATUS: request(907, 'B', ''),
-  RESET_MASTER_FLUSH_OFFSET: request(908, 'B', ''),
+  NOTIFY_MIN_BROKER_ID_CHANGE: request(905, 'B', '', noSlave),
+  EXCHANGE_BROKER_HA_INFO: request(906, 'B', '', noSlave),
+  GET_BROKER_HA_STATUS: request(907, 'B', 'B'),
+  RESET_MASTER_FLUSH_OFFSET: request(908, 'B', '', noSlave),
   CONTROLLER_ALTER_SYNC_STATE_SET: request(1001, 'L', '', noController),
   CONTROLLER_ELECT_MASTER: request(1002, 'L', '', noController),
   CONTROLLER_REGISTER_BROKER: request(1003, 'L', '', noController),
   CONTROLLER_GET_REPLICA_INFO: request(1004, 'L', '', noController),
   CONTROLLER_GET_METADATA_INFO: request(1005, 'L', '', noController),
   CONTROLLER_GET_SYNC_STATE_DATA: request(1006, 'L', '', noController),
-  GET_BROKER_EPOCH_CACHE: request(1007, 'B', ''),
-  NOTIFY_BROKER_ROLE_CHANGED: request(1008, 'B', ''),
+  GET_BROKER_EPOCH_CACHE: request(1007, 'B', '', noSlave),
+  NOTIFY_BROKER_ROLE_CHANGED: request(1008, 'B', '', noSlave),
   UPDATE_CONTROLLER_CONFIG: request(1009, 'L', '', noController),
   GET_CONTROLLER_CONFIG: request(1010, 'L', '', noController),
   CLEAN_BROKER_DATA: request(1011, 'L', '', noController),
   CONTROLLER_GET_NEXT_BROKER_ID: request(1012, 'L', '', noController),
   CONTROLLER_APPLY_BROKER_ID: request(1013, 'L', '', noController),
-  UPDATE_COLD_DATA_FLOW_CTR_CONFIG: request(2001, 'B', ''),
-  REMOVE_COLD_DATA_FLOW_CTR_CONFIG: request(2002, 'B', ''),
-  GET_COLD_DATA_FLOW_CTR_INFO: request(2003, 'B', ''),
-  SET_COMMITLOG_READ_MODE: request(2004, 'B', ''),
-  AUTH_CREATE_USER: request(3001, 'B', ''),
-  AUTH_UPDATE_USER: request(3002, 'B', ''),
-  AUTH_DELETE_USER: request(3003, 'B', ''),
-  AUTH_GET_USER: request(3004, 'B', ''),
-  AUTH_LIST_USER: request(3005, 'B', ''),
-  AUTH_CREATE_ACL: request(3006, 'B', ''),
-  AUTH_UPDATE_ACL: request(3007, 'B', ''),
-  AUTH_DELETE_ACL: request(3008, 'B', ''),
-  AUTH_GET_ACL: request(3009, 'B', ''),
-  AUTH_LIST_ACL: request(3010, 'B', ''),
-  SWITCH_TIMER_ENGINE: request(5001, 'B', ''),
+  UPDATE_COLD_DATA_FLOW_CTR_CONFIG: request(2001, 'B', '', noCold),
+  REMOVE_COLD_DATA_FLOW_CTR_CONFIG: request(2002, 'B', '', noCold),
+  GET_COLD_DATA_FLOW_CTR_INFO: request(2003, 'B', '', noCold),
+  SET_COMMITLOG_READ_MODE: request(2004, 'B', '', noCold),
+  AUTH_CREATE_USER: request(3001, 'B', '', noAcl),
+  AUTH_UPDATE_USER: request(3002, 'B', '', noAcl),
+  AUTH_DELETE_USER: request(3003, 'B', '', noAcl),
+  AUTH_GET_USER: request(3004, 'B', '', noAcl),
+  AUTH_LIST_USER: request(3005, 'B', '', noAcl),
+  AUTH_CREATE_ACL: request(3006, 'B', '', noAcl),
+  AUTH_UPDATE_ACL: request(3007, 'B', '', noAcl),
+  AUTH_DELETE_ACL: request(3008, 'B', '', noAcl),
+  AUTH_GET_ACL: request(3009, 'B', '', noAcl),
+  AUTH_LIST_ACL: request(3010, 'B', '', noAcl),
+  SWITCH_TIMER_ENGINE: request(5001, 'B', '', oneTimer),
   POP_MESSAGE: request(200050, 'BP', 'B'),
   ACK_MESSAGE: request(200051, 'BP', 'B'),
-  PEEK_MESSAGE: request(200052, 'B', ''),
+  PEEK_MESSAGE: request(200052, 'B', 'B'),
   CHANGE_MESSAGE_INVISIBLETIME: request(200053, 'BP', 'B'),
-  NOTIFICATION: request(200054, 'B', ''),
-  POLLING_INFO: request(200055, 'B', ''),
-  POP_ROLLBACK: request(200056, 'B', ''),
+  NOTIFICATION: request(200054, 'B', 'B'),
+  POLLING_INFO: request(200055, 'B', 'B'),
+  POP_ROLLBACK: request(200056, 'B', '', onePop),
   BATCH_ACK_MESSAGE: request(200151, 'B', 'B'),
   RMQ_REGISTER_PROXY: request(720001, 'N', 'N'),
   RMQ_UNREGISTER_PROXY: request(720002, 'N', 'N'),
@@ -207,6 +218,23 @@ const names = new Map<number, RequestName>(
   // Object.entries widens the keys of `requestKinds` to string.
   (Object.keys(requestKinds) as RequestName[]).map((name) => [requestKinds[name].code, name]),
 );
+
+const roleNames: Readonly<Record<string, string>> = {
+  N: 'a NameServer',
+  B: 'a broker',
+  P: 'a proxy',
+  C: 'a client',
+};
+
+/** Why a request that is not in a server's table is not served there. */
+export function refusalOf(code: number): string {
+  const name = names.get(code);
+  const text = ` request type ${code} not supported`;
+  if (name === undefined) return text;
+  const { refusal, served } = requestKinds[name];
+  const others = [...served].map((letter) => roleNames[letter] ?? letter).join(' or ');
+  return `${text}: ${name}: ${refusal ?? `it is for ${others}`}`;
+}
 
 /** The name of a request code, or its number as text when nobody knows it. */
 export function requestName(code: number): string {

@@ -36,6 +36,7 @@ import type {
 import { Permission } from './api.ts';
 import { DeadLetters } from './delivery/dead-letters.ts';
 import { type CommittedOffset, Delivery } from './delivery/delivery.ts';
+import { Forbidden } from './groups/forbidden.ts';
 import { GroupTable } from './groups/group-table.ts';
 import { priorityPercent } from './priority.ts';
 import { Pulling } from './pulling.ts';
@@ -43,9 +44,12 @@ import { Recalls } from './schedule/recalls.ts';
 import { Schedule } from './schedule/schedule.ts';
 import { levelCount, levelTopic, wheelTopic } from './schedule/timer-record.ts';
 import { Sending } from './sending.ts';
-import { TopicTable, topicOf } from './topics/topic-table.ts';
+import { readWrite, TopicTable, topicOf } from './topics/topic-table.ts';
 import { halfTopic, opTopic } from './transactions/open-transactions.ts';
 import { Transactions } from './transactions/transactions.ts';
+
+/** Topics are made from this one. */
+const autoCreateTopic = 'TBW102';
 
 export interface BrokerOptions {
   readonly store: MessageStore;
@@ -83,6 +87,7 @@ export class Broker implements BrokerApi {
   readonly #options: BrokerOptions;
   readonly #topics: TopicTable;
   readonly #groups: GroupTable;
+  readonly #forbidden: Forbidden;
   readonly #delivery: Delivery;
   readonly #sending: Sending;
   readonly #pulling: Pulling;
@@ -101,6 +106,7 @@ export class Broker implements BrokerApi {
     this.#startedMs = clock.nowMs();
     this.#topics = new TopicTable({ store, logger, changed: (changed) => this.#announce(changed) });
     this.#groups = new GroupTable({ store, isAutoCreate: settings.isAutoCreateGroupEnabled });
+    this.#forbidden = new Forbidden(store);
     const deadLetters = new DeadLetters({ store, topics: this.#topics, logger });
     const brokerName = settings.brokerName;
     this.#delivery = new Delivery({ store, clock, logger, brokerName, deadLetters });
@@ -119,7 +125,8 @@ export class Broker implements BrokerApi {
     this.#recalls = new Recalls({ ...shared, pending: schedule.pending });
     this.#sending = new Sending({ ...options, topics: this.#topics, transactions, schedule });
     this.#pulling = new Pulling({ store, clock });
-    for (const source of [this.#topics, this.#groups, this.#delivery]) store.addStateSource(source);
+    const sources = [this.#topics, this.#groups, this.#forbidden, this.#delivery];
+    for (const source of sources) store.addStateSource(source);
     store.addDerivedState(transactions.open);
     store.addDerivedState(schedule.pending);
   }
@@ -128,6 +135,7 @@ export class Broker implements BrokerApi {
   async start(): Promise<void> {
     await this.#topics.load();
     await this.#groups.load();
+    await this.#forbidden.load();
     await this.#delivery.load();
     this.#makeSystemTopics();
     this.#transactions.start();
@@ -147,6 +155,8 @@ export class Broker implements BrokerApi {
     const inherit = Permission.inherit | Permission.read | Permission.write;
     const wanted = [
       topicOf('SELF_TEST_TOPIC', 1),
+      topicOf('OFFSET_MOVED_EVENT', 1),
+      topicOf(`${clusterName}_REPLY_TOPIC`, 1),
       topicOf(clusterName, 16, inherit),
       topicOf(brokerName, 1, inherit),
       topicOf(halfTopic, 1),
@@ -154,7 +164,7 @@ export class Broker implements BrokerApi {
       topicOf(wheelTopic, 1),
       topicOf(levelTopic, levelCount),
     ];
-    if (isAutoCreateTopicEnabled) wanted.push(topicOf('TBW102', 8, inherit));
+    if (isAutoCreateTopicEnabled) wanted.push(topicOf(autoCreateTopic, 8, inherit));
     for (const topic of wanted) {
       if (this.#topics.get(topic.topic) === undefined) this.#topics.set(topic);
     }
@@ -184,6 +194,7 @@ export class Broker implements BrokerApi {
       if (!group.isConsumeEnabled) {
         throw new RmqError('NO_PERMISSION', `group ${request.group} may not consume`);
       }
+      this.#requireAllowed(request.group, request.topic);
       const isAny = request.queueId < 0;
       const ids = isAny ? range(topic.readQueueCount) : [request.queueId];
       const percent = request.isOrdered ? 0 : priorityPercent(topic, group);
@@ -215,6 +226,20 @@ export class Broker implements BrokerApi {
       );
     }
     return config;
+  }
+
+  #requireAllowed(group: string, topic: string): void {
+    if (!this.#forbidden.has(group, topic)) return;
+    throw new RmqError('NO_PERMISSION', `group ${group} is forbidden to consume topic ${topic}`);
+  }
+
+  isReadForbidden(group: string, topic: string): boolean {
+    return this.#forbidden.has(group, topic);
+  }
+
+  /** Whether a group may consume a topic; kept when it resolves. */
+  setReadForbidden(group: string, topic: string, isForbidden: boolean): Promise<void> {
+    return this.#forbidden.set(group, topic, isForbidden);
   }
 
   recall(request: RecallRequest, reply: Reply<string, RmqError>): void {
@@ -249,6 +274,7 @@ export class Broker implements BrokerApi {
   pull(request: PullRequest, reply: Reply<PullResult, RmqError>): Cancel {
     try {
       this.#readable(request.topic, request.queueId);
+      this.#requireAllowed(request.group, request.topic);
       return this.#pulling.pull(request, reply);
     } catch (error) {
       reply(error as RmqError); // as above
@@ -317,6 +343,37 @@ export class Broker implements BrokerApi {
   async deleteGroup(group: string, options: { readonly cleanOffsets: boolean }): Promise<void> {
     if (options.cleanOffsets) this.#delivery.dropGroup(group);
     await this.#groups.delete(group);
+  }
+
+  /** Whether the group could pop something of the queue now. */
+  hasVisible(group: string, topic: string, queueId: number): boolean {
+    return this.#delivery.hasVisible(group, this.store.queue(topic, queueId));
+  }
+
+  /** Receives of the group that wait for the queue (-1: for any). */
+  waitingReceives(group: string, topic: string, queueId: number): number {
+    return this.#delivery.waiting.countOf(group, topic, queueId);
+  }
+
+  get isAutoCreateTopicEnabled(): boolean {
+    return ((this.#topics.get(autoCreateTopic)?.permission ?? 0) & Permission.inherit) !== 0;
+  }
+
+  /** Until the broker stops: the topic that others are made from gets or loses its inherit bit. */
+  set isAutoCreateTopicEnabled(isEnabled: boolean) {
+    const { defaultTopicQueueCount } = this.#options.settings;
+    const permission = readWrite | (isEnabled ? Permission.inherit : 0);
+    const known =
+      this.#topics.get(autoCreateTopic) ?? topicOf(autoCreateTopic, defaultTopicQueueCount);
+    if (known.permission !== permission) this.#topics.set({ ...known, permission });
+  }
+
+  get isAutoCreateGroupEnabled(): boolean {
+    return this.#groups.isAutoCreate;
+  }
+
+  set isAutoCreateGroupEnabled(isEnabled: boolean) {
+    this.#groups.isAutoCreate = isEnabled;
   }
 
   getOffset(group: string, topic: string, queueId: number): Promise<QueueOffset | undefined> {

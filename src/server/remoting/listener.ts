@@ -7,6 +7,7 @@ import { formatHostPort } from '../../platform/host-port.ts';
 import type { Connection, HostPort, Listener, Network } from '../../platform/network.ts';
 import { asRmqError, RmqError } from '../../protocol/errors.ts';
 import { errorNameField } from '../../protocol/remoting/answer-error.ts';
+import { refusalOf } from '../../protocol/remoting/codes.ts';
 import {
   CommandFlag,
   type ExtFields,
@@ -162,8 +163,7 @@ export class RemotingListener {
     const answer = answerOnce(session.connection, command.opaque, isOneway);
     const handler = this.#handlers.get(command.code);
     if (handler === undefined) {
-      const remark = ` request type ${command.code} not supported`;
-      return answer({ code: notSupportedCode, remark });
+      return answer({ code: notSupportedCode, remark: refusalOf(command.code) });
     }
     const { code, version, language, extFields, body } = command;
     const request: RemotingRequest = {

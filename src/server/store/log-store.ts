@@ -425,6 +425,20 @@ export class LogStore implements MessageStore {
     return this.#index.write({ sync: true });
   }
 
+  get retentionMs(): number {
+    return this.#retention.retentionMs;
+  }
+
+  /** From the next round on, until the store stops. */
+  set retentionMs(durationMs: number) {
+    this.#retention.retentionMs = durationMs;
+  }
+
+  /** Deletes now what is too old. */
+  deleteExpired(): Promise<void> {
+    return this.#retention.runSoon();
+  }
+
   status(): StoreStatus {
     const first = this.#log.segments[0];
     return {

@@ -21,6 +21,8 @@ export class Retention {
   #timer: Timer | undefined = undefined;
   #running: Promise<void> = Promise.resolve();
   #isStopped = false;
+  /** Messages older than this may be deleted. */
+  retentionMs: number;
 
   constructor(
     options: LogStoreOptions,
@@ -32,6 +34,7 @@ export class Retention {
     },
   ) {
     this.#options = options;
+    this.retentionMs = options.retentionMs;
     this.#tuning = tuning;
     this.#log = parts.log;
     this.#index = parts.index;
@@ -42,7 +45,7 @@ export class Retention {
   start(): void {
     if (this.#isStopped) return;
     this.#timer = this.#options.clock.setTimer(this.#tuning.retentionIntervalMs, () => {
-      this.#running = this.run()
+      void this.runSoon()
         .catch((error: unknown) =>
           this.#options.logger.warn('old messages cannot be deleted', { reason: String(error) }),
         )
@@ -56,10 +59,17 @@ export class Retention {
     await this.#running;
   }
 
+  /** A round now, behind the one that may be running. */
+  runSoon(): Promise<void> {
+    const round = this.#running.then(() => (this.#isStopped ? undefined : this.run()));
+    this.#running = round.catch(() => undefined); // who asked is told
+    return round;
+  }
+
   /** One round. */
   async run(): Promise<void> {
-    const { clock, retentionMs, logger } = this.#options;
-    const oldestMs = clock.nowMs() - retentionMs;
+    const { clock, logger } = this.#options;
+    const oldestMs = clock.nowMs() - this.retentionMs;
     let deletedCount = 0;
     while (this.#log.segments.length > 1 && !this.#isStopped) {
       const segment = this.#log.segments[0] as Segment; // length > 1

@@ -119,3 +119,56 @@ export const changeInvisibleTimeAnswer: HeaderCodec<ChangeInvisibleTimeAnswer> =
   invisibleTimeMs: integerOr('invisibleTime', 0),
   reviveQueueId: integerOr('reviveQid', 0),
 });
+
+/** PEEK_MESSAGE (200052). */
+export interface PeekHeader {
+  readonly group: string;
+  readonly topic: string;
+  /** -1: any queue of this broker. */
+  readonly queueId: number;
+  readonly maxCount: number;
+}
+
+export const peekHeader: HeaderCodec<PeekHeader> = headerCodec({
+  group: text('consumerGroup'),
+  topic: text('topic'),
+  queueId: integerOr('queueId', -1),
+  maxCount: integerOr('maxMsgNums', 1),
+});
+
+/** NOTIFICATION (200054). */
+export interface NotificationHeader {
+  readonly group: string;
+  readonly topic: string;
+  readonly queueId: number;
+  readonly pollingTimeMs: number;
+  /** When the client began to wait, its clock; 0: now. */
+  readonly bornTimeMs: number;
+}
+
+export const notificationHeader: HeaderCodec<NotificationHeader> = headerCodec({
+  group: text('consumerGroup'),
+  topic: text('topic'),
+  queueId: integerOr('queueId', -1),
+  pollingTimeMs: integerOr('pollTime', 0),
+  bornTimeMs: integerOr('bornTime', 0),
+});
+
+export const notificationAnswer: HeaderCodec<{
+  readonly hasMessage: boolean;
+  readonly isPollingFull: boolean;
+}> = headerCodec({
+  hasMessage: booleanOr('hasMsg', false),
+  isPollingFull: booleanOr('pollingFull', false),
+});
+
+/** POLLING_INFO (200055). */
+export const pollingInfoHeader: HeaderCodec<{
+  readonly group: string;
+  readonly topic: string;
+  readonly queueId: number;
+}> = headerCodec({
+  group: text('consumerGroup'),
+  topic: text('topic'),
+  queueId: integerOr('queueId', -1),
+});

@@ -33,7 +33,7 @@ export interface SendHeader {
   readonly brokerName: string | undefined;
 }
 
-export const sendHeader: HeaderCodec<SendHeader> = headerCodec({
+const sendFields = {
   producerGroup: text('producerGroup'),
   topic: text('topic'),
   defaultTopic: textOr('defaultTopic', ''),
@@ -48,7 +48,9 @@ export const sendHeader: HeaderCodec<SendHeader> = headerCodec({
   maxReconsumeTimes: optionalInteger('maxReconsumeTimes'),
   isBatch: booleanOr('batch', false),
   brokerName: optionalText('bname'),
-});
+};
+
+export const sendHeader: HeaderCodec<SendHeader> = headerCodec(sendFields);
 
 export const sendHeaderV2: HeaderCodec<SendHeader> = headerCodec({
   producerGroup: text('a'),
@@ -138,4 +140,19 @@ export interface RecallAnswer {
 export const recallAnswer: HeaderCodec<RecallAnswer> = headerCodec({
   messageId: text('msgId'),
   region: optionalText('MSG_REGION'),
+});
+
+/** PUSH_REPLY_MESSAGE_TO_CLIENT (326): the reply as it was sent, and where and when. */
+export interface PushReplyHeader extends SendHeader {
+  /** host:port. */
+  readonly bornHost: string;
+  readonly storeHost: string;
+  readonly storeTimestampMs: number;
+}
+
+export const pushReplyHeader: HeaderCodec<PushReplyHeader> = headerCodec({
+  ...sendFields,
+  bornHost: text('bornHost'),
+  storeHost: text('storeHost'),
+  storeTimestampMs: integer('storeTimestamp'),
 });

@@ -283,6 +283,12 @@ export class Delivery implements StateSource {
     return state.next < queue.maxOffset && !state.isFull;
   }
 
+  /** Whether a receive of the group would look at messages of the queue. */
+  hasVisible(group: string, queue: StoredQueue): boolean {
+    const state = this.find(group, queue.topic, queue.queueId);
+    return state === undefined ? queue.maxOffset > queue.minOffset : this.#hasWork(state, queue);
+  }
+
   /** Something could not be read: whoever waits tries again after a while. */
   wakeLater(state: QueueState, delayMs: number): void {
     if (!this.isStopped) this.wheel.set(delayMs, () => this.wake(state));

@@ -84,6 +84,11 @@ export class WaitingReceives {
     return byQueue !== undefined && (byQueue.has(-1) || byQueue.has(queueId));
   }
 
+  /** How many wait for the queue; -1: for any. */
+  countOf(group: string, topic: string, queueId: number): number {
+    return this.#topics.get(topic)?.get(group)?.byQueue.get(Math.max(-1, queueId))?.size ?? 0;
+  }
+
   /** Groups that wait for messages of the topic. */
   groupsOf(topic: string): readonly string[] {
     return [...(this.#topics.get(topic)?.keys() ?? [])];

@@ -41,11 +41,12 @@ export class GroupTable implements StateSource {
   readonly #groups = new Map<string, GroupConfig>();
   readonly #dirty = new Set<string>();
   readonly #store: MessageStore;
-  readonly #isAutoCreate: boolean;
+  /** Whether a group that is asked for is made. */
+  isAutoCreate: boolean;
 
   constructor(options: { readonly store: MessageStore; readonly isAutoCreate: boolean }) {
     this.#store = options.store;
-    this.#isAutoCreate = options.isAutoCreate;
+    this.isAutoCreate = options.isAutoCreate;
   }
 
   async load(): Promise<void> {
@@ -72,7 +73,7 @@ export class GroupTable implements StateSource {
   get(group: string): GroupConfig | undefined {
     const known = this.#groups.get(group);
     if (known !== undefined) return known;
-    if (!this.#isAutoCreate || groupNameProblem(group) !== undefined) return undefined;
+    if (!this.isAutoCreate || groupNameProblem(group) !== undefined) return undefined;
     if (this.#groups.size >= limits.groupCountMax) return undefined;
     const made = defaultGroup(group);
     this.#set(made);

@@ -40,6 +40,8 @@ export class ClientRegistry {
   readonly #producers = new Map<string, Map<string, RegisteredClient>>();
   readonly #sessions = new WeakSet<RemotingSession>();
   #timer: Timer | undefined;
+  /** The last consumer of a group left. */
+  emptied: (group: string) => void = () => {};
 
   /** `isNotified`: whether the group wants to hear of changes of its members. */
   constructor(clock: Clock, isNotified: (group: string) => Promise<boolean>) {
@@ -69,6 +71,15 @@ export class ClientRegistry {
 
   producerGroups(): Iterable<string> {
     return this.#producers.keys();
+  }
+
+  /** A producer by its client id, of whatever group. */
+  producer(clientId: string): RegisteredClient | undefined {
+    for (const members of this.#producers.values()) {
+      const client = members.get(clientId);
+      if (client !== undefined) return client;
+    }
+    return undefined;
   }
 
   hasProducer(group: string): boolean {
@@ -183,8 +194,9 @@ export class ClientRegistry {
   #dropConsumer(group: string, clientId: string): void {
     const state = this.#consumers.get(group);
     if (state === undefined || !state.members.delete(clientId)) return;
-    if (state.members.size === 0) this.#consumers.delete(group);
-    else this.#notify(group);
+    if (state.members.size > 0) return this.#notify(group);
+    this.#consumers.delete(group);
+    this.emptied(group);
   }
 
   #notify(group: string): void {

@@ -7,9 +7,13 @@ import type { Logger } from '../../shared/logger.ts';
 import type { MessageStore } from '../../store/message-store.ts';
 import type { BrokerApi, TopicConfig } from '../api.ts';
 import type { CommittedOffset } from '../delivery/delivery.ts';
+import type { RequestModes } from './assignments.ts';
 import type { ClientRegistry } from './client-registry.ts';
 import type { ParkedRequests } from './parked-requests.ts';
 import type { QueueLocks } from './queue-locks.ts';
+import type { PendingResets } from './resets.ts';
+import type { BrokerSetting } from './settings.ts';
+import type { Statistics } from './statistics.ts';
 
 /** What a broker of this process offers beyond `BrokerApi`. */
 export interface HostedBroker extends BrokerApi {
@@ -20,6 +24,20 @@ export interface HostedBroker extends BrokerApi {
   onTopicsChanged(listener: (changed: readonly TopicConfig[]) => void): void;
   /** Committed offsets of a group, of all groups when undefined. */
   listOffsets(group: string | undefined): readonly CommittedOffset[];
+  /** Delayed messages that wait, by the topic they are for. */
+  readonly delayedByTopic: ReadonlyMap<string, number>;
+  /** Whether the group could pop something of the queue now. */
+  hasVisible(group: string, topic: string, queueId: number): boolean;
+  /** Receives of the group that wait for the queue (-1: for any). */
+  waitingReceives(group: string, topic: string, queueId: number): number;
+  isReadForbidden(group: string, topic: string): boolean;
+  setReadForbidden(group: string, topic: string, isForbidden: boolean): Promise<void>;
+}
+
+/** A topic's queues on one broker, as a NameServer says. */
+export interface BrokerQueues {
+  readonly brokerName: string;
+  readonly readQueueCount: number;
 }
 
 export interface RemotingContext {
@@ -29,8 +47,14 @@ export interface RemotingContext {
   readonly clients: ClientRegistry;
   readonly locks: QueueLocks;
   readonly parked: ParkedRequests;
-  /** Shown by GET_BROKER_CONFIG and GET_BROKER_RUNTIME_INFO; no secrets. */
-  readonly settings: Readonly<Record<string, string | number | boolean>>;
+  readonly resets: PendingResets;
+  readonly modes: RequestModes;
+  readonly statistics: Statistics;
+  /** Deletes what is too old now instead of at the next round. */
+  readonly deleteExpired: () => Promise<void>;
+  readonly settings: readonly BrokerSetting[];
+  /** undefined: no NameServer knows, or none is there to be asked. */
+  readonly routeOf: (topic: string) => Promise<readonly BrokerQueues[] | undefined>;
   readonly startedAtMs: number;
   /** host:port that clients are told. */
   readonly address: () => string;

@@ -17,6 +17,7 @@ import {
 import type { AnswerParts, RemotingRequest } from '../../remoting/handler.ts';
 import type { Handlers, RemotingContext } from './context.ts';
 import { answering, requireTopic } from './context.ts';
+import { consumedTopics, topicConsumeStats } from './reports.ts';
 
 export function groupHandlers(context: RemotingContext): Handlers {
   return [
@@ -81,30 +82,11 @@ async function remove(context: RemotingContext, request: RemotingRequest): Promi
 
 async function stats(context: RemotingContext, request: RemotingRequest): Promise<AnswerParts> {
   const { group, topic, topicList } = consumeStatsHeader.decode(request.extFields);
-  const { broker } = context;
   const named = [...(topicList?.split(';') ?? []), topic ?? ''].filter((name) => name !== '');
-  for (const name of named) await requireTopic(broker, name);
-  const offsets = broker.listOffsets(group);
-  const subscribed = context.clients.consumerGroup(group)?.subscriptions.keys() ?? [];
-  const consumed = [...new Set([...offsets.map((entry) => entry.topic), ...subscribed])];
+  for (const name of named) await requireTopic(context.broker, name);
+  const topics = named.length > 0 ? named : consumedTopics(context, group);
   const table: [object, unknown][] = [];
-  for (const name of named.length > 0 ? named : consumed) {
-    for (const { queueId, minOffset, maxOffset, lastStoreTimestampMs } of await broker.topicQueues(
-      name,
-    )) {
-      const committed = await broker.getOffset(group, name, queueId);
-      table.push([
-        { brokerName: broker.brokerName, queueId, topic: name },
-        {
-          brokerOffset: maxOffset,
-          // A group that has not read there yet has all of it before it.
-          consumerOffset: committed ?? minOffset,
-          lastTimestamp: lastStoreTimestampMs,
-          pullOffset: committed ?? minOffset,
-        },
-      ]);
-    }
-  }
+  for (const name of topics) table.push(...(await topicConsumeStats(context, group, name)).table);
   return { body: Buffer.from(`{"consumeTps":0.0,"offsetTable":${objectKeyMap(table)}}`, 'utf8') };
 }
 

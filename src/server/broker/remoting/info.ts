@@ -1,4 +1,4 @@
-/** What the broker is: 26 configuration, 28 runtime information; facts/broker.md §22. */
+/** How the broker fares: 28 runtime information; facts/broker.md §22. */
 
 import { jsonBody } from '../../../protocol/remoting/bodies/json.ts';
 import { RequestCode } from '../../../protocol/remoting/codes.ts';
@@ -6,34 +6,15 @@ import { protocolVersion } from '../../../protocol/remoting/command.ts';
 import type { AnswerParts } from '../../remoting/handler.ts';
 import type { Handlers, RemotingContext } from './context.ts';
 import { answering } from './context.ts';
+import type { Statistics } from './statistics.ts';
 
 export function infoHandlers(context: RemotingContext): Handlers {
-  return [
-    [RequestCode.GET_BROKER_CONFIG, answering(() => configuration(context))],
-    [RequestCode.GET_BROKER_RUNTIME_INFO, answering(() => runtime(context))],
-  ];
-}
-
-function configuration(context: RemotingContext): AnswerParts {
-  const { broker } = context;
-  const address = context.address();
-  const split = address.lastIndexOf(':');
-  const lines = [
-    `brokerClusterName=${broker.clusterName}`,
-    `brokerName=${broker.brokerName}`,
-    `brokerIP1=${address.slice(0, split)}`,
-    `listenPort=${address.slice(split + 1)}`,
-    `brokerPermission=${broker.permission}`,
-    ...Object.entries(context.settings).map(([name, value]) => `${name}=${value}`),
-  ];
-  return {
-    extFields: { version: JSON.stringify(broker.dataVersion) },
-    body: Buffer.from(`${lines.join('\n')}\n`, 'utf8'),
-  };
+  return [[RequestCode.GET_BROKER_RUNTIME_INFO, answering(() => runtime(context))]];
 }
 
 function runtime(context: RemotingContext): AnswerParts {
   const status = context.broker.store.status();
+  const { put, got } = context.statistics.totals;
   const runtimeMs = context.clock.nowMs() - context.startedAtMs;
   // mqadmin clusterList parses these; what we do not measure is left out or 0.
   const table: Record<string, string> = {
@@ -48,17 +29,18 @@ function runtime(context: RemotingContext): AnswerParts {
     consumeQueueDiskRatio: '0.0',
     dispatchBehindBytes: '0',
     earliestMessageTimeStamp: String(status.earliestStoreTimestampMs),
-    getFoundTps: '0.0 0.0 0.0',
+    getFoundTps: rates(got),
     getMissTps: '0.0 0.0 0.0',
-    getTotalTps: '0.0 0.0 0.0',
-    getTransferredTps: '0.0 0.0 0.0',
-    putTps: '0.0 0.0 0.0',
-    msgGetTotalTodayMorning: '0',
-    msgGetTotalTodayNow: '0',
+    getTotalTps: rates(got),
+    getTransferredTps: rates(got),
+    putTps: rates(put),
+    msgGetTotalTodayMorning: String(got.total - got.day.window(got.total).sum),
+    msgGetTotalTodayNow: String(got.total),
     msgGetTotalYesterdayMorning: '0',
-    msgPutTotalTodayMorning: '0',
-    msgPutTotalTodayNow: '0',
+    msgPutTotalTodayMorning: String(put.total - put.day.window(put.total).sum),
+    msgPutTotalTodayNow: String(put.total),
     msgPutTotalYesterdayMorning: '0',
+    putMessageDistributeTime: '[<=0ms]:0 ',
     pageCacheLockTimeMills: '0',
     pullThreadPoolQueueHeadWaitTimeMills: '0',
     pullThreadPoolQueueSize: '0',
@@ -76,6 +58,11 @@ function runtime(context: RemotingContext): AnswerParts {
   };
   if (status.refusing !== undefined) table['refusing'] = status.refusing.message;
   return { body: jsonBody({ table }) };
+}
+
+/** A second, of the last minute, hour and day. */
+function rates({ total, minute, hour, day }: Statistics['totals']['put']): string {
+  return [minute, hour, day].map((series) => series.window(total).tps.toFixed(1)).join(' ');
 }
 
 function gibibytes(bytes: number): string {

@@ -7,7 +7,7 @@ import type {
 } from '../../../protocol/message/message.ts';
 import { deadLetterTopicOf, retryTopicOf } from '../../../protocol/message/names.ts';
 import { findProperty, withProperties } from '../../../protocol/message/properties.ts';
-import { PropertyName } from '../../../protocol/message/property-names.ts';
+import { delayProperties, PropertyName } from '../../../protocol/message/property-names.ts';
 import { encodeStoredMessage } from '../../../protocol/message/record.ts';
 import { RequestCode, ResponseCode } from '../../../protocol/remoting/codes.ts';
 import {
@@ -123,7 +123,8 @@ function toRetry(
   if (isDead) {
     added.set(PropertyName.dlqOriginTopic, originTopic);
     added.set(PropertyName.dlqOriginMessageId, origin ?? header.originMessageId ?? uniqueKey ?? '');
-    added.set(PropertyName.delayLevel, '');
+    // A time that has passed must not delay the copy: an empty value takes the property away.
+    for (const name of delayProperties) added.set(name, '');
   } else {
     // Level 3 + n is Apache's choice when the client leaves it to the broker.
     const level = header.delayLevel === 0 ? 3 + message.reconsumeTimes : header.delayLevel;

@@ -15,6 +15,7 @@ import type { AnswerParts, RemotingRequest } from '../../remoting/handler.ts';
 import type { StoredQueue } from '../../store/message-store.ts';
 import type { Handlers, RemotingContext } from './context.ts';
 import { answering, requireTopic } from './context.ts';
+import { storeTimestampAt } from './reports.ts';
 
 export function offsetHandlers(context: RemotingContext): Handlers {
   return [
@@ -67,6 +68,9 @@ async function update(context: RemotingContext, request: RemotingRequest): Promi
   if (header.commitOffset < 0) {
     throw new RmqError('ILLEGAL_OFFSET', `offset ${header.commitOffset} is below 0`);
   }
+  if (context.resets.isPending(group, topic, queueId)) {
+    return { remark: 'Offset has been previously reset' };
+  }
   await context.broker.putOffset(group, topic, queueId, header.commitOffset as QueueOffset); // as named
   return {};
 }
@@ -86,22 +90,8 @@ async function search(context: RemotingContext, request: RemotingRequest): Promi
 
 async function earliest(context: RemotingContext, request: RemotingRequest): Promise<AnswerParts> {
   const queue = await queueOf(context, request);
-  const timestampMs = await firstStoreTimestamp(context, queue);
+  const timestampMs = await storeTimestampAt(context, queue, queue.minOffset);
   return { extFields: timestampAnswer.encode({ timestampMs }) };
-}
-
-/** -1 for an empty queue. */
-function firstStoreTimestamp(context: RemotingContext, queue: StoredQueue): Promise<number> {
-  const { store } = context.broker;
-  return new Promise((resolve, reject) => {
-    store.readEntries(queue, queue.minOffset, 1, (entries) => {
-      if (entries instanceof Error) return reject(entries);
-      store.readMessages(entries, (messages) => {
-        if (messages instanceof Error) reject(messages);
-        else resolve(messages[0]?.storeTimestampMs ?? -1);
-      });
-    });
-  });
 }
 
 /** The shape of Apache's consumerOffset.json: `topic@group` to queue to offset. */

@@ -6,7 +6,7 @@ import { RequestCode, ResponseCode } from '../../../protocol/remoting/codes.ts';
 import type { PullHeader } from '../../../protocol/remoting/headers/pull.ts';
 import { PullFlag, pullAnswer, pullHeader } from '../../../protocol/remoting/headers/pull.ts';
 import type { Answer, AnswerParts, RemotingRequest } from '../../remoting/handler.ts';
-import type { Filter, PullResult } from '../api.ts';
+import type { Cancel, Filter, PullResult } from '../api.ts';
 import type { Handlers, RemotingContext } from './context.ts';
 
 /** What one pull hands out at most, as Apache's does for what is in memory; facts/broker.md §3. */
@@ -63,7 +63,8 @@ function pull(
     return;
   }
   const { group, topic, queueId } = header;
-  if ((header.sysFlag & PullFlag.commitOffset) !== 0) {
+  const isReset = context.resets.isPending(group, topic, queueId);
+  if ((header.sysFlag & PullFlag.commitOffset) !== 0 && !isReset) {
     void context.broker
       .putOffset(group, topic, queueId, header.commitOffset as QueueOffset) // what it is
       .catch((error: unknown) =>
@@ -71,6 +72,7 @@ function pull(
       );
   }
   let isAnswered = false;
+  let unwatch: Cancel = () => {};
   const cancel = context.broker.pull(
     {
       group,
@@ -80,18 +82,25 @@ function pull(
       maxCount: Math.min(header.maxCount, pullCountMax),
       maxSizeBytes: Math.min(header.maxSizeBytes ?? pullSizeMaxBytes, pullSizeMaxBytes),
       filter,
-      pollingTimeMs: (header.sysFlag & PullFlag.suspend) === 0 ? 0 : header.suspendTimeoutMs,
+      pollingTimeMs:
+        isReset || (header.sysFlag & PullFlag.suspend) === 0 ? 0 : header.suspendTimeoutMs,
     },
     (result) => {
       isAnswered = true;
+      unwatch();
       context.parked.forget(request.session, end);
-      answer(result instanceof RmqError ? result : toAnswer(header, result));
+      if (result instanceof RmqError) return answer(result);
+      const target = context.resets.take(group, topic, queueId, header.queueOffset);
+      const reset = { ...result, status: 'OFFSET_RESET', messages: [] } as const;
+      answer(toAnswer(header, target === undefined ? result : { ...reset, nextOffset: target }));
     },
   );
   function end(): void {
     cancel();
   }
-  if (!isAnswered) context.parked.add(request.session, end);
+  if (isAnswered) return;
+  context.parked.add(request.session, end);
+  unwatch = context.resets.watch(group, topic, queueId, end);
 }
 
 /** The request's filter, or the group's subscription; undefined when there is neither. */

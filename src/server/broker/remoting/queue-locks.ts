@@ -36,6 +36,15 @@ export class QueueLocks {
     });
   }
 
+  /** Whether somebody of the group holds a queue, so that it consumes in order. */
+  isHeld(group: string): boolean {
+    const nowMs = this.#clock.monotonicMs();
+    for (const lock of this.#groups.get(group)?.values() ?? []) {
+      if (nowMs - lock.renewedAtMs <= lockLifeMs) return true;
+    }
+    return false;
+  }
+
   unlock(group: string, clientId: string, queues: readonly QueueName[]): void {
     const held = this.#groups.get(group);
     if (held === undefined) return;

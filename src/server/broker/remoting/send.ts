@@ -1,8 +1,9 @@
 /** SEND_MESSAGE (10), SEND_MESSAGE_V2 (310), SEND_BATCH_MESSAGE (320), RECALL_MESSAGE (370); facts/remoting.md §4. */
-import { RmqError } from '../../../protocol/errors.ts';
+import { asRmqError, RmqError } from '../../../protocol/errors.ts';
 import type { MessageDraft, RecordHost } from '../../../protocol/message/message.ts';
+import { deadLetterTopicOf, retryTopicPrefix } from '../../../protocol/message/names.ts';
 import { withoutProperties } from '../../../protocol/message/properties.ts';
-import { PropertyName } from '../../../protocol/message/property-names.ts';
+import { delayProperties, PropertyName } from '../../../protocol/message/property-names.ts';
 import { decodeBatchBody } from '../../../protocol/remoting/batch-body.ts';
 import { RequestCode } from '../../../protocol/remoting/codes.ts';
 import type { ExtFields } from '../../../protocol/remoting/command.ts';
@@ -16,8 +17,9 @@ import {
   sendHeaderV2,
 } from '../../../protocol/remoting/headers/send.ts';
 import type { Answer, RemotingRequest } from '../../remoting/handler.ts';
-import type { SendResult } from '../api.ts';
+import type { SendRequest, SendResult } from '../api.ts';
 import type { Handlers, RemotingContext } from './context.ts';
+import { ensureTopic } from './groups.ts';
 import { toRecordHost } from './record-host.ts';
 
 const region = 'DefaultRegion';
@@ -27,7 +29,7 @@ export function sendHandlers(context: RemotingContext): Handlers {
     (codec: HeaderCodec<SendHeader>, isBatchCode: boolean) =>
     (request: RemotingRequest, answer: Answer): void => {
       const header = codec.decode(request.extFields);
-      send(context, header, isBatchCode || header.isBatch, request, answer);
+      sendMessages(context, header, isBatchCode || header.isBatch, request, answer);
     };
   return [
     [RequestCode.SEND_MESSAGE, handler(sendHeader, false)],
@@ -45,11 +47,12 @@ function recall(context: RemotingContext, request: RemotingRequest, answer: Answ
   });
 }
 
-function send(
+/** Stores what a send request holds. */
+export function sendMessages(
   context: RemotingContext,
   header: SendHeader,
   isBatch: boolean,
-  request: RemotingRequest,
+  request: Pick<RemotingRequest, 'session' | 'body'>,
   answer: Answer,
 ): void {
   const bornHost = toRecordHost(request.session.remote);
@@ -61,17 +64,49 @@ function send(
       )
     : [toDraft(header, bornHost, body, Buffer.from(header.properties, 'utf8'), header.flag)];
   const { defaultTopic: topic, defaultTopicQueueCount: queueCount } = header;
-  context.broker.send(
-    {
-      drafts,
-      producerGroup: header.producerGroup,
-      createFrom: topic === '' ? undefined : { topic, queueCount },
-    },
-    (results) => {
-      if (results instanceof RmqError) answer(results);
-      else answer({ extFields: toAnswer(results) });
-    },
-  );
+  const outgoing: SendRequest = {
+    drafts,
+    producerGroup: header.producerGroup,
+    createFrom: topic === '' ? undefined : { topic, queueCount },
+  };
+  if (header.topic.startsWith(retryTopicPrefix)) {
+    void toRetryOrDead(context, header, drafts)
+      .then((moved) => append(context, { ...outgoing, drafts: moved }, answer))
+      .catch((error: unknown) => answer(asRmqError(error)));
+  } else append(context, outgoing, answer);
+}
+
+function append(context: RemotingContext, outgoing: SendRequest, answer: Answer): void {
+  context.broker.send(outgoing, (results) => {
+    if (results instanceof RmqError) answer(results);
+    else answer({ extFields: toAnswer(results) });
+  });
+}
+
+/**
+ * A consumer that sends its messages to the retry topic by itself, because it could not send them back or
+ * consumes in order: those that had their attempts become dead letters; facts/broker.md §2.
+ */
+async function toRetryOrDead(
+  context: RemotingContext,
+  header: SendHeader,
+  drafts: readonly MessageDraft[],
+): Promise<readonly MessageDraft[]> {
+  const name = header.topic.slice(retryTopicPrefix.length);
+  const group = await context.broker.getGroup(name);
+  if (group === undefined) {
+    throw new RmqError('GROUP_NOT_FOUND', `subscription group not exist, ${name}`);
+  }
+  const retryCountMax = header.maxReconsumeTimes ?? group.retryCountMax;
+  if (header.reconsumeTimes <= retryCountMax && !context.locks.isHeld(name)) return drafts;
+  const topic = deadLetterTopicOf(name);
+  await ensureTopic(context, topic, 1);
+  return drafts.map((draft) => ({
+    ...draft,
+    topic,
+    queueId: 0,
+    properties: withoutProperties(draft.properties, delayProperties),
+  }));
 }
 
 function toDraft(

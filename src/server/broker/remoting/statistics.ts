@@ -1,0 +1,117 @@
+/**
+ * Messages put and got per minute, hour and day, as 28 and 315 show them. Nothing is counted on a message's
+ * way: every ten seconds the offsets of queues and groups are looked at. facts/broker.md §22.
+ */
+import type { Clock, Timer } from '../../../platform/clock.ts';
+import type { HostedBroker } from './context.ts';
+
+const sampleIntervalMs = 10_000;
+/** Names are dropped, oldest first, beyond this. */
+const nameCountMax = 50_000;
+
+/** One look at a total, now and then. */
+class Series {
+  readonly #stepSamples: number;
+  readonly #lengthMax: number;
+  readonly #totals: number[] = [];
+
+  constructor(stepSamples: number, lengthMax: number) {
+    this.#stepSamples = stepSamples;
+    this.#lengthMax = lengthMax;
+  }
+
+  add(total: number, sampleNumber: number): void {
+    if (this.#totals.length > 0 && sampleNumber % this.#stepSamples !== 0) return;
+    this.#totals.push(total);
+    if (this.#totals.length > this.#lengthMax) this.#totals.shift();
+  }
+
+  /** What came since the oldest look. */
+  window(total: number): { readonly sum: number; readonly tps: number; readonly avgpt: number } {
+    const sum = Math.max(0, total - (this.#totals[0] ?? total));
+    const seconds = Math.max(1, this.#totals.length * this.#stepSamples * 10);
+    return { sum, tps: Math.round((sum / seconds) * 100) / 100, avgpt: sum === 0 ? 0 : 1 };
+  }
+}
+
+/** A total that only grows, with its last minute, hour and day. */
+class Item {
+  total = 0;
+  /** The newest look that saw it. */
+  seenAt = 0;
+  readonly minute = new Series(1, 6);
+  readonly hour = new Series(60, 6);
+  readonly day = new Series(360, 24);
+}
+
+export type WindowName = 'minute' | 'hour' | 'day';
+
+export class Statistics {
+  readonly #broker: HostedBroker;
+  readonly #clock: Clock;
+  readonly #items = new Map<string, Item>();
+  #timer: Timer | undefined = undefined;
+  #sampleNumber = 0;
+
+  constructor(broker: HostedBroker, clock: Clock) {
+    this.#broker = broker;
+    this.#clock = clock;
+  }
+
+  start(): void {
+    this.#sample();
+    this.#timer = this.#clock.setTimer(sampleIntervalMs, () => this.start());
+  }
+
+  stop(): void {
+    if (this.#timer !== undefined) this.#clock.clearTimer(this.#timer);
+    this.#timer = undefined;
+  }
+
+  /** undefined: nothing of that name was ever seen. */
+  find(name: string, key: string): Item | undefined {
+    return this.#items.get(`${name} ${key}`);
+  }
+
+  /** Messages that all topics have taken, and all groups have got. */
+  get totals(): { readonly put: Item; readonly got: Item } {
+    return { put: this.#item('BROKER_PUT_NUMS all'), got: this.#item('BROKER_GET_NUMS all') };
+  }
+
+  #sample(): void {
+    this.#sampleNumber++;
+    const totals = new Map<string, number>([
+      ['BROKER_PUT_NUMS all', 0],
+      ['BROKER_GET_NUMS all', 0],
+    ]);
+    const add = (name: string, value: number): void => {
+      totals.set(name, (totals.get(name) ?? 0) + value);
+    };
+    for (const { topic, maxOffset } of this.#broker.store.queues()) {
+      add(`TOPIC_PUT_NUMS ${topic}`, maxOffset);
+      add('BROKER_PUT_NUMS all', maxOffset);
+    }
+    for (const { topic, group, offset } of this.#broker.listOffsets(undefined)) {
+      add(`GROUP_GET_NUMS ${topic}@${group}`, offset);
+      add('BROKER_GET_NUMS all', offset);
+    }
+    for (const [name, total] of totals) this.#put(name, total);
+    for (const [name, item] of this.#items) {
+      if (item.seenAt !== this.#sampleNumber) this.#items.delete(name);
+    }
+  }
+
+  #item(name: string): Item {
+    let item = this.#items.get(name);
+    if (item === undefined) this.#items.set(name, (item = new Item()));
+    return item;
+  }
+
+  #put(name: string, total: number): void {
+    if (this.#items.size >= nameCountMax && !this.#items.has(name)) return;
+    const item = this.#item(name);
+    item.total = total;
+    item.seenAt = this.#sampleNumber;
+    for (const series of [item.minute, item.hour, item.day]) series.add(total, this.#sampleNumber);
+  }
+}
