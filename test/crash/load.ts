@@ -23,6 +23,7 @@ const groupCount = 10;
 const host = { address: Buffer.from([127, 0, 0, 1]), port: 1 };
 
 export const topicOfKind: Readonly<Record<MessageKind, string>> = {
+  delay: 'crash-delay',
   normal: 'crash-normal',
   fifo: 'crash-fifo',
   transaction: 'crash-transaction',

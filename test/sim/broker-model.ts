@@ -4,7 +4,7 @@
  */
 import { check } from './store-model.ts';
 
-export type MessageKind = 'normal' | 'fifo' | 'transaction';
+export type MessageKind = 'normal' | 'fifo' | 'transaction' | 'delay';
 
 /** What a message's producer heard. `unknown`: nothing, and never will. */
 export type SendState = 'pending' | 'acked' | 'unknown' | 'refused';
@@ -19,6 +19,10 @@ export interface SimMessage {
   /** What the producer of a transaction decides, each time that it is asked. */
   readonly decision: 'COMMIT' | 'ROLLBACK';
   transactionId: string;
+  /** Delayed messages: not to be seen before; 0 for the others. */
+  dueUs: number;
+  /** Taken back by its producer: asked for; kept: the broker has said that it will not come. */
+  recall: 'none' | 'asked' | 'kept';
   state: SendState;
   /** Its queue offset once known; -1 before. */
   queueOffset: number;
@@ -38,6 +42,11 @@ export interface Delivery {
   readonly message: SimMessage;
   readonly attempt: number;
   readonly queueOffset: number;
+}
+
+/** Whether nobody needs to receive it. */
+export function isTakenBack({ kind, decision, recall }: SimMessage): boolean {
+  return (kind === 'transaction' && decision === 'ROLLBACK') || recall !== 'none';
 }
 
 export class BrokerModel {
@@ -65,6 +74,8 @@ export class BrokerModel {
       ...fields,
       number: this.messages.length,
       transactionId: '',
+      dueUs: 0,
+      recall: 'none',
       state: 'pending',
       queueOffset: -1,
       deliveryCount: 0,
@@ -107,6 +118,8 @@ export class BrokerModel {
       );
       const isRolledBack = message.kind === 'transaction' && message.decision === 'ROLLBACK';
       check(!isRolledBack, `${name} is delivered though it is rolled back`);
+      check(at.nowUs >= message.dueUs, `${name} is delivered before its time`);
+      check(message.recall !== 'kept', `${name} is delivered though it was recalled`);
       check(
         message.queueOffset < 0 || message.queueOffset === queueOffset,
         `${name} is at ${queueOffset}, was at ${message.queueOffset}`,
@@ -160,7 +173,7 @@ export class BrokerModel {
   checkComplete(): void {
     for (const message of this.messages) {
       if (message.state !== 'acked') continue;
-      if (message.kind === 'transaction' && message.decision === 'ROLLBACK') continue;
+      if (isTakenBack(message)) continue;
       const what = `message ${message.number} (${message.kind}) of ${message.topic}/${message.queueId}`;
       check(
         message.deliveryCount > 0,

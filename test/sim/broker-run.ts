@@ -4,12 +4,12 @@
  * the end all faults off, and everything acknowledged must have been delivered and done with.
  */
 import { RmqError } from '../../src/protocol/errors.ts';
-import type { BrokerApi, PoppedMessage } from '../../src/server/broker/api.ts';
+import type { BrokerApi, PoppedMessage, SendResult } from '../../src/server/broker/api.ts';
 import { Broker } from '../../src/server/broker/broker.ts';
 import { defaultGroup } from '../../src/server/broker/groups/group-table.ts';
 import { topicOf } from '../../src/server/broker/topics/topic-table.ts';
 import { LogStore } from '../../src/server/store/log-store.ts';
-import { BrokerModel, type MessageKind, type SimMessage } from './broker-model.ts';
+import { BrokerModel, isTakenBack, type MessageKind, type SimMessage } from './broker-model.ts';
 import { type DiskFaults, drawFaults, noFaults } from './faults.ts';
 import { Machine, type SimPorts } from './machine.ts';
 import { drawBodySize, makeDraft, readBody } from './payload.ts';
@@ -40,7 +40,7 @@ interface BrokerConfig {
   readonly losesIndex: boolean;
 }
 
-const kinds: readonly MessageKind[] = ['normal', 'fifo', 'transaction'];
+const kinds: readonly MessageKind[] = ['normal', 'fifo', 'transaction', 'delay'];
 const host = { address: Buffer.from([127, 0, 0, 1]), port: 10_911 };
 const consumerGroup = 'consumers';
 /** Producers over gRPC have their topic for a group. */
@@ -256,6 +256,7 @@ export class BrokerRun {
     const properties: Record<string, string> = { UNIQ_KEY: `sim-${message.number}` };
     if (kind === 'fifo') properties['__SHARDINGKEY'] = group;
     if (kind === 'transaction') properties['TRAN_MSG'] = 'true';
+    if (kind === 'delay') Object.assign(properties, this.#delay(message, ports, random));
     const bodySizeBytes = drawBodySize(random, 3_000);
     const draft = makeDraft({ topic, queueId, number: message.number, bodySizeBytes, properties });
     api.send({ drafts: [draft], producerGroup, createFrom: undefined }, (result) => {
@@ -267,6 +268,7 @@ export class BrokerRun {
       message.state = 'acked';
       const one = result[0];
       check(one !== undefined, 'an answer a message');
+      if (kind === 'delay') return this.#recallMaybe({ api, ports }, message, one, random);
       if (kind !== 'transaction') {
         message.queueOffset = one.queueOffset;
         return;
@@ -274,6 +276,46 @@ export class BrokerRun {
       // A third leaves the decision to the check.
       if (!random.chance(0.67)) return;
       this.#scheduler.plan(random.below(50_000), () => this.#decide({ api, ports }, message, one));
+    });
+  }
+
+  /** Properties of a delay by time or level; at times none that matters. */
+  #delay(message: SimMessage, { clock }: SimPorts, random: SimRandom): Record<string, string> {
+    // The clock has whole milliseconds, cut off.
+    const nowUs = Math.floor(this.#scheduler.nowUs / 1_000) * 1_000;
+    if (random.chance(0.3)) {
+      const level = random.between(1, 3);
+      message.dueUs = nowUs + [0, 1, 5, 10][level]! * 1_000_000;
+      return { DELAY: String(level) };
+    }
+    const delayMs = random.below(random.pick([3, 300, 30_000]));
+    message.dueUs = nowUs + delayMs * 1_000;
+    return { TIMER_DELIVER_MS: String(clock.nowMs() + delayMs) };
+  }
+
+  #recallMaybe(
+    { api, ports }: Pick<Up, 'api' | 'ports'>,
+    message: SimMessage,
+    { recallHandle }: SendResult,
+    random: SimRandom,
+  ): void {
+    if (recallHandle === undefined || !random.chance(0.3)) return;
+    this.#scheduler.plan(random.below(random.pick([100, 20_000, 2_000_000])), () => {
+      if (!ports.incarnation.isAlive) return;
+      const { topic } = message;
+      const isSeen = message.deliveryCount > 0;
+      message.recall = isSeen ? 'none' : 'asked';
+      api.recall({ topic, recallHandle, producerGroup }, (result) => {
+        if (!ports.incarnation.isAlive) return;
+        this.#guard(() => {
+          if (!(result instanceof RmqError)) {
+            check(message.deliveryCount === 0, `message ${message.number} came and was recalled`);
+            message.recall = 'kept';
+          } else if (result.code !== 'STORE_FAILED') {
+            message.recall = 'none';
+          }
+        });
+      });
     });
   }
 
@@ -451,10 +493,7 @@ export class BrokerRun {
       await this.#sleep(60_000_000);
       await this.#noteDeadLetters(up.broker);
       const isLeft = this.#model.messages.some(
-        (message) =>
-          message.state === 'acked' &&
-          !message.isDone &&
-          !(message.kind === 'transaction' && message.decision === 'ROLLBACK'),
+        (message) => message.state === 'acked' && !message.isDone && !isTakenBack(message),
       );
       if (!isLeft) return;
     }

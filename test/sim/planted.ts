@@ -4,6 +4,7 @@
  */
 import type { Files, OpenFile } from '../../src/platform/files.ts';
 import { RmqError } from '../../src/protocol/errors.ts';
+import { findProperty, withProperties } from '../../src/protocol/message/properties.ts';
 import type { BrokerApi, PoppedMessage } from '../../src/server/broker/api.ts';
 import type { PlantedInBroker } from './broker-run.ts';
 import type { Planted } from './store-run.ts';
@@ -40,13 +41,40 @@ export const tornTailForgotten: Planted = {
 
 /** The offset passes the last message of each larger answer, which nobody consumed. */
 export const offsetTooFar: PlantedInBroker = {
+  wrapBroker: (broker) => wrapMethod(broker, 'pop', popLess(broker)),
+};
+
+function wrapMethod<Name extends keyof BrokerApi>(
+  broker: BrokerApi,
+  wrapped: Name,
+  method: BrokerApi[Name],
+): BrokerApi {
+  return new Proxy(broker, {
+    get: (target, name) => {
+      if (name === wrapped) return method;
+      const value: unknown = Reflect.get(target, name, target);
+      return typeof value === 'function' ? (value.bind(target) as unknown) : value;
+    },
+  });
+}
+
+/** Recalls are answered and forgotten. */
+export const recallForgotten: PlantedInBroker = {
   wrapBroker: (broker) =>
-    new Proxy(broker, {
-      get: (target, name) => {
-        if (name === 'pop') return popLess(target);
-        const value: unknown = Reflect.get(target, name, target);
-        return typeof value === 'function' ? (value.bind(target) as unknown) : value;
-      },
+    wrapMethod(broker, 'recall', (request, reply) => reply(request.recallHandle)),
+};
+
+/** Delayed messages wait a tenth of a second less than they should. */
+export const tooEarly: PlantedInBroker = {
+  wrapBroker: (broker) =>
+    wrapMethod(broker, 'send', (request, reply) => {
+      const drafts = request.drafts.map((draft) => {
+        const dueMs = Number(findProperty(draft.properties, 'TIMER_DELIVER_MS') ?? Number.NaN);
+        if (Number.isNaN(dueMs)) return draft;
+        const sooner = new Map([['TIMER_DELIVER_MS', String(dueMs - 100)]]);
+        return { ...draft, properties: withProperties(draft.properties, sooner) };
+      });
+      broker.send({ ...request, drafts }, reply);
     }),
 };
 

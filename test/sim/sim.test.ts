@@ -1,7 +1,13 @@
 /** A few hundred seeds of the simulator, its determinism, and that it catches planted bugs. */
 import { expect, test } from 'vitest';
 import { BrokerRun } from './broker-run.ts';
-import { ackBeforeWrite, offsetTooFar, tornTailForgotten } from './planted.ts';
+import {
+  ackBeforeWrite,
+  offsetTooFar,
+  recallForgotten,
+  tooEarly,
+  tornTailForgotten,
+} from './planted.ts';
 import { regressionSeeds } from './seeds.ts';
 import { type Planted, StoreRun } from './store-run.ts';
 
@@ -46,11 +52,19 @@ test('forgetting the torn tail is caught', { timeout: 120_000 }, async () => {
   expect(await caughtIn(150, tornTailForgotten)).toBeDefined();
 });
 
-test('an offset that passes what was not consumed is caught', { timeout: 60_000 }, async () => {
+test.each([
+  ['an offset that passes what was not consumed', offsetTooFar, 'is not consumed'],
+  ['a forgotten recall', recallForgotten, 'it was recalled'],
+  ['a delivery before its time', tooEarly, 'before its time'],
+])('%s is caught', { timeout: 60_000 }, async (_name, planted, words) => {
   let caught = '';
-  for (let seed = 1; seed <= 10 && caught === ''; seed += 1) {
-    const run = new BrokerRun(seed, { planted: offsetTooFar });
+  for (let seed = 1; seed <= 30 && caught === ''; seed += 1) {
+    const run = new BrokerRun(seed, { planted });
     await run.run().catch((error: unknown) => (caught = String(error)));
   }
-  expect(caught).toContain('is not consumed');
+  expect(caught).toContain(words);
+});
+
+test('30 seeds keep every promise of the broker', { timeout: 60_000 }, async () => {
+  for (let seed = 1; seed <= 30; seed += 1) await new BrokerRun(seed).run();
 });

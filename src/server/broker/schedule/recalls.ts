@@ -102,9 +102,17 @@ export class Recalls {
       const text = 'recall failed, the message is being delivered';
       return reply(new RmqError('ILLEGAL_OPERATION', text));
     }
-    // Recalled before, or never there: it will not come either way.
-    if (taken.length === 0) return reply(handle.uniqueKey);
-    const producer = { bornHost: storeHost, nowMs: clock.nowMs() };
+    const nowMs = clock.nowMs();
+    if (taken.length === 0) {
+      // It may have been delivered while the timers were looked through. Found by the simulator.
+      if (nowMs >= handle.deliverMs) {
+        const text = 'recall failed, the delivery time has passed';
+        return reply(new RmqError('ILLEGAL_OPERATION', text));
+      }
+      // Recalled before, or never there: it will not come either way.
+      return reply(handle.uniqueKey);
+    }
+    const producer = { bornHost: storeHost, nowMs };
     const records = taken.map((timer) => recallRecord(timer, producer));
     store.append(records, (appended) => {
       if (!(appended instanceof RmqError)) return reply(handle.uniqueKey);

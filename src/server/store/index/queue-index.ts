@@ -314,6 +314,8 @@ export class QueueIndex {
   /** See `MessageStore.readState`: in the row of the batches, so that none is under way. */
   readState(range: StateRange, maxCount: number, use: (rows: StateRows) => void): Promise<void> {
     const next = this.#writing.then(async () => {
+      // What had been collected for the failed batch is nowhere.
+      if (this.#failure !== undefined) throw this.#failure;
       const rows: (readonly [string, Uint8Array])[] = [];
       const gte = statePrefix + range.from;
       const lt = statePrefix + range.until;
@@ -339,7 +341,8 @@ export class QueueIndex {
     this.#timer = undefined;
     await this.#writing;
     try {
-      if (this.#failure === undefined) await this.#writeBatch(true);
+      // In the row of the batches, so that no read sees the database without what has been collected.
+      if (this.#failure === undefined) await this.write({ sync: true });
     } finally {
       await this.#database.close();
     }
