@@ -53,16 +53,16 @@ test('forgetting the torn tail is caught', { timeout: 120_000 }, async () => {
 });
 
 test.each([
-  ['an offset that passes what was not consumed', offsetTooFar, 'is not consumed'],
-  ['a forgotten recall', recallForgotten, 'it was recalled'],
-  ['a delivery before its time', tooEarly, 'before its time'],
+  ['an offset that passes what was not consumed', offsetTooFar, /is not consumed|never delivered/],
+  ['a forgotten recall', recallForgotten, /it was recalled/],
+  ['a delivery before its time', tooEarly, /before its time/],
 ])('%s is caught', { timeout: 60_000 }, async (_name, planted, words) => {
   let caught = '';
   for (let seed = 1; seed <= 30 && caught === ''; seed += 1) {
     const run = new BrokerRun(seed, { planted });
     await run.run().catch((error: unknown) => (caught = String(error)));
   }
-  expect(caught).toContain(words);
+  expect(caught).toMatch(words);
 });
 
 test('30 seeds keep every promise of the broker', { timeout: 60_000 }, async () => {
