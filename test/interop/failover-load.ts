@@ -49,6 +49,11 @@ export class FailoverLoad {
     return this.#received.size;
   }
 
+  /** Sends that failed for good since the last lap. */
+  get failedCount(): number {
+    return this.#failed;
+  }
+
   async addConsumer(endpoints: string): Promise<void> {
     const consumer = new PushConsumer({
       endpoints,
