@@ -1,7 +1,9 @@
 /** What a proxy relies on in a gRPC transport, held against both of them. */
+import { randomBytes } from 'node:crypto';
 import { connect as connectHttp2 } from 'node:http2';
 import { connect as connectTcp } from 'node:net';
 import { deflateSync, gunzipSync, gzipSync } from 'node:zlib';
+import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import {
   EchoClient,
@@ -33,7 +35,8 @@ async function raw(
   headers: Readonly<Record<string, string>>,
   body: Uint8Array | undefined,
 ): Promise<RawAnswer> {
-  const session = connectHttp2(`http://127.0.0.1:${port}`);
+  // In MiB: bodies are given to it as a whole.
+  const session = connectHttp2(`http://127.0.0.1:${port}`, { maxSessionMemory: 1_000 });
   try {
     const request = session.request({
       ':method': 'POST',
@@ -298,5 +301,53 @@ describe('the transport own', () => {
     expect(answer.headers['grpc-encoding']).toBe('gzip');
     expect(answer.body[0]).toBe(1);
     expect(gunzipSync(answer.body.subarray(5)).equals(message)).toBe(true);
+  });
+
+  it('takes any amount of compressed messages on one stream, in order', async () => {
+    const running = await runTransport('own');
+    onTestFinished(() => {
+      running.transport.closePort();
+      running.transport.close();
+    });
+    // More in all than a connection may have under way at a time.
+    const large = framed(gzipSync(randomBytes(1 << 20), { level: 1 }), 1);
+    const parts = Array.from({ length: 80 }, () => large);
+    parts.push(framed(gzipSync('last'), 1));
+    const headers = { ':path': '/test.Echo/Chat', 'grpc-encoding': 'gzip' };
+    const answer = await raw(running.address.port, headers, Buffer.concat(parts));
+    expect(answer.trailers['grpc-status']).toBe('0');
+    expect(answer.body.length).toBe(80 * (5 + (1 << 20)) + 5 + 4);
+    expect(answer.body.subarray(-4).toString()).toBe('last');
+  });
+
+  it('answers any body with a status, and goes on', async () => {
+    const running = await runTransport('own');
+    onTestFinished(() => {
+      running.transport.closePort();
+      running.transport.close();
+    });
+    const body = fc.oneof(
+      fc.uint8Array({ maxLength: 40 }),
+      fc.uint8Array({ maxLength: 12 }).map((message) => framed(message)),
+      fc.uint8Array({ maxLength: 12 }).map((message) => framed(message, 1)),
+    );
+    const method = fc.constantFrom('Echo', 'Repeat', 'Chat', 'Header', 'Context');
+    const encoding = fc.constantFrom('identity', 'gzip', 'deflate', 'br');
+    const timeout = fc.constantFrom('1S', '1n', '0m', '99999999H', '-1S', 'x', '');
+    await fc.assert(
+      fc.asyncProperty(method, encoding, timeout, body, async (name, coding, time, bytes) => {
+        // A count of messages that a test can wait for.
+        if (name === 'Repeat' && bytes.length >= 9) bytes.fill(0, 5, 9);
+        const headers = {
+          ':path': `/test.Echo/${name}`,
+          'grpc-encoding': coding,
+          'grpc-timeout': time,
+        };
+        const answer = await raw(running.address.port, headers, bytes);
+        const status = answer.headers['grpc-status'] ?? answer.trailers['grpc-status'];
+        expect(['0', '3', '4', '8', '12', '13']).toContain(status);
+      }),
+      { numRuns: 60 },
+    );
   });
 });

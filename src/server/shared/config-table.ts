@@ -261,8 +261,8 @@ export const settingsTable = [
     key: 'grpc-transport',
     kind: { type: 'choice', choices: ['own', 'grpc-js'] },
     group: 'Process',
-    default: 'grpc-js',
-    description: 'HTTP/2 of the gRPC port: our own, which is faster, or the library grpc-js',
+    default: 'own',
+    description: 'what carries gRPC: our own HTTP/2, or the library grpc-js, which is slower',
   },
   {
     key: 'log-level',

@@ -216,6 +216,7 @@ export class GrpcCall implements Call, OutStream, StreamHandler, MessageSink {
     this.#context.decompressor.decompress(encoding, bytes, (message) => {
       this.#isDecompressing = false;
       if (this.#isOver) return;
+      this.#hold(-bytes.length);
       if (message instanceof Error) {
         const text = `cannot decompress the request: ${message.message}`;
         return this.fail(GrpcStatus.internal, text);
@@ -279,6 +280,7 @@ export class GrpcCall implements Call, OutStream, StreamHandler, MessageSink {
     }
   }
 
+  /** More, or less, of this call is being worked on. */
   #hold(bytes: number): void {
     this.#heldBytes += bytes;
     this.#connection.hold(bytes);
@@ -325,8 +327,7 @@ export class GrpcCall implements Call, OutStream, StreamHandler, MessageSink {
     this.#isOver = true;
     if (this.#timer !== undefined) this.#context.wheel.cancel(this.#timer);
     this.#reader?.drop();
-    this.#connection.release(this.#heldBytes);
-    this.#heldBytes = 0;
+    this.#hold(-this.#heldBytes);
     this.#request = nothing;
     this.#waiting = undefined;
   }

@@ -9,7 +9,7 @@ import type { Tls, TlsAcceptor, TlsMaterial } from '../../platform/tls.ts';
 import { TimerWheel } from '../../util/timer-wheel.ts';
 import { Http2Connection } from '../http2/connection.ts';
 import { HeaderKind } from '../http2/header-field.ts';
-import { ConnectionError } from '../http2/http2-error.ts';
+import { ConnectionError, ErrorCode } from '../http2/http2-error.ts';
 import type { RequestHead } from '../http2/request-head.ts';
 import type { Http2Stream, StreamHandler } from '../http2/stream.ts';
 import type { Method } from './call.ts';
@@ -187,12 +187,15 @@ export class OwnGrpcTransport implements GrpcTransport {
     return ignored;
   }
 
-  /** A peer that vanishes is no news; one that breaks the rules or floods is. */
+  /** Floods and slow readers are news; a peer that vanishes or speaks something else is not. */
   #report(connection: Connection, reason: Error): void {
     const fields = { peer: peerName(connection), reason: reason.message };
-    if (reason instanceof ConnectionError) this.#log.warn('connection closed', fields);
-    else if ('code' in reason) this.#log.debug('connection lost', fields);
-    else this.#log.error('connection failed', { ...fields, stack: reason.stack });
+    if (!(reason instanceof ConnectionError)) {
+      if ('code' in reason) this.#log.debug('connection lost', fields);
+      else this.#log.error('connection failed', { ...fields, stack: reason.stack });
+    } else if (reason.code === ErrorCode.enhanceYourCalm) {
+      this.#log.warn('connection closed', fields);
+    } else this.#log.debug('connection closed', fields);
   }
 }
 

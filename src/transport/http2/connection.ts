@@ -130,15 +130,10 @@ export class Http2Connection implements FrameSink, StreamOwner, Watched {
     this.#sender.endBatch();
   }
 
-  /** Bytes of requests that are being worked on; too many, and nothing more is read until `release`. */
+  /** So many bytes of requests more, or less, are being worked on; too many, and nothing more is read. */
   hold(bytes: number): void {
     this.#heldBytes += bytes;
-    if (this.isReading) this.#updateReading();
-  }
-
-  release(bytes: number): void {
-    this.#heldBytes -= bytes;
-    if (!this.isReading) this.#updateReading();
+    this.#updateReading();
   }
 
   /**

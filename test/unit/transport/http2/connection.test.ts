@@ -444,7 +444,7 @@ describe('requests being worked on', () => {
     peer.greet();
     peer.http2.hold(http2Limits.heldRequestMaxBytes + 1);
     expect(peer.pipe.isPaused).toBe(true);
-    peer.http2.release(2);
+    peer.http2.hold(-2);
     expect(peer.pipe.isPaused).toBe(false);
   });
 });
