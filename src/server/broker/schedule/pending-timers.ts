@@ -32,7 +32,10 @@ const end = 'g';
 /** The heap may hold as many timers that have ended, besides as many again as are in memory. */
 const heapRestCount = 1_024;
 
-const nearCountDefault = 32_768;
+/** Half a second of deliveries, and no more than the loop can sort in 10 ms. */
+const nearCountDefault = 8_192;
+/** Timers that are read from the database at a time: a few milliseconds of the loop. */
+const fillCountMax = 2_048;
 
 export class PendingTimers implements DerivedState {
   readonly prefix = prefix;
@@ -57,7 +60,7 @@ export class PendingTimers implements DerivedState {
   /** Appends these timers' records anew; resolves when all have been tried. */
   roll: (timers: readonly Timer[]) => Promise<void> = () => Promise.resolve();
 
-  /** `nearCount`: timers in memory, twice as many at most; half as many are read at a time. */
+  /** `nearCount`: timers in memory, twice as many at most. */
   constructor(nearCount: number = nearCountDefault) {
     this.#nearCount = nearCount;
   }
@@ -296,9 +299,9 @@ export class PendingTimers implements DerivedState {
   }
 
   #fillWhenLow(): void {
-    const wanted = Math.ceil(this.#nearCount / 2);
-    if (this.#isFilling || this.#nearEnd === end || this.#near.size > wanted) return;
-    if (this.#store === undefined) return;
+    const wanted = Math.min(fillCountMax, Math.ceil(this.#nearCount / 4));
+    if (this.#store === undefined || this.#isFilling || this.#nearEnd === end) return;
+    if (this.#near.size > this.#nearCount - wanted) return;
     this.#isFilling = true;
     const from = this.#nearEnd;
     this.find({ from, until: end }, wanted, (timers, last) => {
@@ -308,15 +311,17 @@ export class PendingTimers implements DerivedState {
         if (timer.key < this.#nearEnd && !this.#near.has(timer.key)) this.#hold(timer);
       }
     }).then(
-      () => this.#filled(),
-      // The store says why and takes nothing more; what is in memory is still delivered from it.
-      () => this.#filled(),
+      () => {
+        this.#isFilling = false;
+        this.changed();
+        this.#fillWhenLow();
+      },
+      () => {
+        // The store says why and takes nothing more until it is opened again.
+        this.#isFilling = false;
+        this.changed();
+      },
     );
-  }
-
-  #filled(): void {
-    this.#isFilling = false;
-    this.changed();
   }
 
   /** See `DerivedState`: timers below are appended anew first, and the segments go a round later. */
