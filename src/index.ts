@@ -23,7 +23,7 @@ export { RmqError } from './protocol/errors.ts';
 
 export interface TopicOptions {
   /** NORMAL when left out. */
-  readonly type?: 'NORMAL' | 'FIFO' | 'DELAY' | 'TRANSACTION' | 'PRIORITY' | 'MIXED';
+  readonly type?: 'NORMAL' | 'FIFO' | 'DELAY' | 'TRANSACTION' | 'PRIORITY' | 'LITE' | 'MIXED';
   /** 4 when left out. */
   readonly queues?: number;
 }

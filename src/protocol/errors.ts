@@ -72,6 +72,15 @@ export const errorKinds = {
   INVALID_RECEIPT_HANDLE: kind(208, 40013, 1, false, 'The receipt handle is expired or unknown.'),
   ILLEGAL_OPERATION: kind(604, 40000, 1, false, 'That cannot be done to this message any more.'),
   POLLING_TIMEOUT: kind(210, 40401, 0, true, 'No message arrived within the polling time.'),
+  ILLEGAL_LITE_TOPIC: kind(29, 40020, 2, false, 'The name of the lite topic is not allowed.'),
+  LITE_TOPIC_QUOTA_EXCEEDED: kind(2017, 42901, 1, false, 'There are too many lite topics.'),
+  LITE_SUBSCRIPTION_QUOTA_EXCEEDED: kind(
+    2018,
+    42902,
+    1,
+    false,
+    'The client subscribes to too many lite topics.',
+  ),
   POLLING_FULL: kind(209, 42900, 1, true, 'Too many receives are parked already.'),
 
   DISK_FULL: kind(14, 50001, 1, true, 'Too little free disk space to accept messages.'),

@@ -13,6 +13,7 @@ export const messageTypes = [
   'DELAY',
   'TRANSACTION',
   'PRIORITY',
+  'LITE',
   'MIXED',
 ] as const;
 

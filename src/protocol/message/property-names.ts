@@ -37,6 +37,7 @@ export const PropertyName = {
   originGroup: 'ORIGIN_GROUP',
   messageGroup: '__SHARDINGKEY',
   priority: '_SYS_MSG_PRIORITY_',
+  liteTopic: '__LITE_TOPIC',
   innerCount: 'INNER_NUM',
   innerBase: 'INNER_BASE',
   innerMultiDispatch: 'INNER_MULTI_DISPATCH',

@@ -113,6 +113,36 @@ export interface PopRequest {
   readonly isOrdered: boolean;
   /** A repeated id gets the batch of the first request again, at once. */
   readonly attemptId: string | undefined;
+  /** Topics of type LITE: from the lite topics that this client of the group subscribes to. */
+  readonly liteClientId?: string | undefined;
+}
+
+/** What a client of a group wants of the lite topics under a topic; facts/grpc-v2.md §12. */
+export interface LiteSubscriptionRequest {
+  readonly group: string;
+  /** The parent topic. */
+  readonly topic: string;
+  readonly clientId: string;
+  readonly action: 'PARTIAL_ADD' | 'PARTIAL_REMOVE' | 'COMPLETE_ADD' | 'COMPLETE_REMOVE';
+  readonly liteTopics: readonly string[];
+  /** PARTIAL_ADD: where the group begins; undefined: where it was, else at the oldest message. */
+  readonly startFrom: LiteStart | undefined;
+}
+
+export type LiteStart =
+  | { readonly type: 'MIN' }
+  | { readonly type: 'MAX' }
+  | { readonly type: 'OFFSET'; readonly offset: number }
+  /** So many messages before the committed offset. */
+  | { readonly type: 'TAIL'; readonly count: number }
+  | { readonly type: 'TIME'; readonly timestampMs: number };
+
+/** A subscription that ended without the client's doing: taken over, or its lite topic expired. */
+export interface LiteUnsubscribed {
+  readonly group: string;
+  readonly topic: string;
+  readonly clientId: string;
+  readonly liteTopic: string;
 }
 
 export interface PoppedMessage {
@@ -264,6 +294,13 @@ export interface BrokerApi {
    * come, repeatedly if need be. TOPIC_NOT_FOUND; ILLEGAL_OPERATION: bad handle, too late.
    */
   recall(request: RecallRequest, reply: Reply<string, RmqError>): void;
+  /**
+   * Lite topics: changes what a client subscribes to. ILLEGAL_TOPIC, ILLEGAL_GROUP, ILLEGAL_LITE_TOPIC,
+   * LITE_SUBSCRIPTION_QUOTA_EXCEEDED.
+   */
+  syncLiteSubscription(request: LiteSubscriptionRequest, reply: Reply<undefined, RmqError>): void;
+  /** Hears of subscriptions that ended without the client's doing, until the cancel. */
+  onLiteUnsubscribed(listener: (gone: LiteUnsubscribed) => void): Cancel;
   /** Reads by offset; no group state is touched. */
   pull(request: PullRequest, reply: Reply<PullResult, RmqError>): Cancel;
 

@@ -22,6 +22,8 @@ import type {
   DeadLetterRequest,
   EndTransactionRequest,
   GroupConfig,
+  LiteSubscriptionRequest,
+  LiteUnsubscribed,
   PopRequest,
   PopResult,
   PullRequest,
@@ -38,6 +40,7 @@ import { DeadLetters } from './delivery/dead-letters.ts';
 import { type CommittedOffset, Delivery } from './delivery/delivery.ts';
 import { Forbidden } from './groups/forbidden.ts';
 import { GroupTable } from './groups/group-table.ts';
+import { isLite, LiteTopics } from './lite/lite-topics.ts';
 import { priorityPercent } from './priority.ts';
 import { Pulling } from './pulling.ts';
 import { Recalls } from './schedule/recalls.ts';
@@ -89,6 +92,7 @@ export class Broker implements BrokerApi {
   readonly #groups: GroupTable;
   readonly #forbidden: Forbidden;
   readonly #delivery: Delivery;
+  readonly #lite: LiteTopics;
   readonly #sending: Sending;
   readonly #pulling: Pulling;
   readonly #transactions: Transactions;
@@ -123,7 +127,20 @@ export class Broker implements BrokerApi {
     const schedule = new Schedule(shared);
     this.#schedule = schedule;
     this.#recalls = new Recalls({ ...shared, pending: schedule.pending });
-    this.#sending = new Sending({ ...options, topics: this.#topics, transactions, schedule });
+    this.#lite = new LiteTopics({
+      store,
+      clock,
+      logger,
+      topics: this.#topics,
+      delivery: this.#delivery,
+    });
+    this.#sending = new Sending({
+      ...options,
+      lite: this.#lite,
+      topics: this.#topics,
+      transactions,
+      schedule,
+    });
     this.#pulling = new Pulling({ store, clock });
     const sources = [this.#topics, this.#groups, this.#forbidden, this.#delivery];
     for (const source of sources) store.addStateSource(source);
@@ -139,11 +156,13 @@ export class Broker implements BrokerApi {
     await this.#delivery.load();
     this.#makeSystemTopics();
     this.#transactions.start();
+    this.#lite.start();
     this.#schedule.start();
   }
 
   /** Ends all waiting receives. The store is stopped by whoever started it. */
   stop(): void {
+    this.#lite.stop();
     this.#delivery.releaseAll();
     this.#pulling.releaseAll();
     this.#transactions.stop();
@@ -195,6 +214,9 @@ export class Broker implements BrokerApi {
         throw new RmqError('NO_PERMISSION', `group ${request.group} may not consume`);
       }
       this.#requireAllowed(request.group, request.topic);
+      if (request.liteClientId !== undefined && isLite(topic)) {
+        return this.#popLite(request, request.liteClientId, group, reply);
+      }
       const isAny = request.queueId < 0;
       const ids = isAny ? range(topic.readQueueCount) : [request.queueId];
       const percent = request.isOrdered ? 0 : priorityPercent(topic, group);
@@ -207,6 +229,32 @@ export class Broker implements BrokerApi {
       reply(error as RmqError); // only those two functions throw, and only RmqErrors
       return () => undefined;
     }
+  }
+
+  #popLite(
+    request: PopRequest,
+    clientId: string,
+    group: GroupConfig,
+    reply: Reply<PopResult, RmqError>,
+  ): Cancel {
+    const plan = {
+      request: { ...request, queueId: -1, isOrdered: true, startFrom: 'MIN' },
+      queues: this.#lite.queuesFor(request.group, clientId),
+      watched: () => this.#lite.activeQueues(request.group, clientId),
+      isByPriority: false,
+      retryCountMax: group.retryCountMax,
+    } as const;
+    return this.#delivery.pop(plan, reply);
+  }
+
+  syncLiteSubscription(request: LiteSubscriptionRequest, reply: Reply<undefined, RmqError>): void {
+    const group = this.#groups.get(request.group);
+    if (group !== undefined) return reply(this.#lite.sync(request, group));
+    reply(new RmqError('GROUP_NOT_FOUND', `subscription group [${request.group}] does not exist`));
+  }
+
+  onLiteUnsubscribed(listener: (gone: LiteUnsubscribed) => void): Cancel {
+    return this.#lite.onUnsubscribed(listener);
   }
 
   #readable(topic: string, queueId: number): TopicConfig {
@@ -295,6 +343,7 @@ export class Broker implements BrokerApi {
   }
 
   async deleteTopic(topic: string): Promise<void> {
+    this.#lite.dropParent(topic);
     this.#delivery.dropTopic(topic);
     this.store.dropTopic(topic);
     await this.#topics.delete(topic);
@@ -347,7 +396,7 @@ export class Broker implements BrokerApi {
 
   /** Whether the group could pop something of the queue now. */
   hasVisible(group: string, topic: string, queueId: number): boolean {
-    return this.#delivery.hasVisible(group, this.store.queue(topic, queueId));
+    return this.#delivery.hasWork(group, this.store.queue(topic, queueId));
   }
 
   /** Receives of the group that wait for the queue (-1: for any). */

@@ -14,6 +14,7 @@ import type { Logger } from '../shared/logger.ts';
 import type { Appended, MessageStore } from '../store/message-store.ts';
 import { Permission, type SendRequest, type SendResult, type TopicConfig } from './api.ts';
 import type { BrokerOptions } from './broker.ts';
+import type { LiteTopics } from './lite/lite-topics.ts';
 import { prioritized } from './priority.ts';
 import type { Schedule } from './schedule/schedule.ts';
 import { type Parked, withoutSource } from './schedule/timer-record.ts';
@@ -36,16 +37,19 @@ export class Sending {
   readonly #clusterName: string;
   readonly #uniqueKeys: UniqueKeyMaker;
   readonly #transactions: Transactions;
+  readonly #lite: LiteTopics;
   readonly #schedule: Schedule;
 
   constructor(
     options: BrokerOptions & {
       readonly topics: TopicTable;
       readonly transactions: Transactions;
+      readonly lite: LiteTopics;
       readonly schedule: Schedule;
     },
   ) {
     this.#transactions = options.transactions;
+    this.#lite = options.lite;
     this.#schedule = options.schedule;
     this.#store = options.store;
     this.#topics = options.topics;
@@ -78,7 +82,9 @@ export class Sending {
         return reply(new RmqError('MESSAGE_EMPTY', 'the message body is empty'));
       }
       const messageId = findProperty(draft.properties, 'UNIQ_KEY') ?? this.#uniqueKeys.next();
-      const complete = prioritized(this.#complete(draft, queueId, messageId), config);
+      const placed = this.#lite.place(draft, config);
+      if (placed instanceof RmqError) return reply(placed);
+      const complete = prioritized(this.#complete(placed, queueId, messageId), config);
       if (isTransactional(draft)) {
         if (request.drafts.length > 1) {
           const text = 'a batch cannot hold transactional messages';

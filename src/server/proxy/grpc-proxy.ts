@@ -15,6 +15,7 @@ import { loadCertificate } from './grpc/certificate.ts';
 import { ParkedPolls } from './grpc/parked-polls.ts';
 import { messagingService } from './grpc/service.ts';
 import { makeTransport, type TransportKind } from './grpc/transports.ts';
+import { LiteClients } from './lite-clients.ts';
 import type { Producers } from './producers.ts';
 import { Receipts } from './receipts.ts';
 import type { SentTransactions } from './sent-transactions.ts';
@@ -60,9 +61,11 @@ export class GrpcProxy {
       gone: (client) => {
         this.#receipts.giveBackClient(client.clientId);
         options.producers.remove(client);
+        lite.gone(client);
       },
     });
-    const shared = { clients: this.#clients, receipts: this.#receipts, parked: this.#parked };
+    const lite = new LiteClients({ cluster, clients: this.#clients });
+    const shared = { clients: this.#clients, receipts: this.#receipts, parked: this.#parked, lite };
     const context = { ...options, ...shared };
     this.#service = messagingService(context);
   }

@@ -52,6 +52,8 @@ class Held {
 
 export class Receipts {
   readonly #held = new Map<string, Held>();
+  /** How many, by client. */
+  readonly #counts = new Map<string, number>();
   readonly #cluster: ClusterView;
   readonly #clock: Clock;
   readonly #logger: Logger;
@@ -69,6 +71,18 @@ export class Receipts {
 
   get count(): number {
     return this.#held.size;
+  }
+
+  /** Deliveries that the client holds. */
+  countOf(clientId: string): number {
+    return this.#counts.get(clientId) ?? 0;
+  }
+
+  #forget({ delivery }: Held): void {
+    if (!this.#held.delete(delivery.receiptHandle)) return;
+    const count = this.countOf(delivery.clientId) - 1;
+    if (count > 0) this.#counts.set(delivery.clientId, count);
+    else this.#counts.delete(delivery.clientId);
   }
 
   start(): void {
@@ -89,14 +103,17 @@ export class Receipts {
       this.#logger.warn('too many deliveries to renew', { limit: deliveryCountMax });
       return;
     }
+    const former = this.#held.get(delivery.receiptHandle);
+    if (former !== undefined) this.#forget(former);
     this.#held.set(delivery.receiptHandle, new Held(delivery, this.#clock.monotonicMs()));
+    this.#counts.set(delivery.clientId, this.countOf(delivery.clientId) + 1);
   }
 
   /** Renews no more; the handle that is good now, which is the given one for unknown deliveries. */
   release(receiptHandle: string): string {
     const held = this.#held.get(receiptHandle);
     if (held === undefined) return receiptHandle;
-    this.#held.delete(receiptHandle);
+    this.#forget(held);
     return held.handle;
   }
 
@@ -122,7 +139,7 @@ export class Receipts {
   }
 
   #giveBack(held: Held, done: (() => void) | undefined): void {
-    this.#held.delete(held.delivery.receiptHandle);
+    this.#forget(held);
     this.#change(held, giveBackInvisibleTimeMs, () => done?.());
   }
 
@@ -151,14 +168,14 @@ export class Receipts {
       const isHopeless = !answer.kind.retryable || held.failureCount >= failureCountMax;
       // Only if nobody has released it, and the handle was used again, in the meantime.
       if (isHopeless && this.#held.get(held.delivery.receiptHandle) === held) {
-        this.#held.delete(held.delivery.receiptHandle);
+        this.#forget(held);
       }
     });
   }
 
   /** After three hours the message gets its retry delay and takes its chance again. */
   #giveUp(held: Held): void {
-    this.#held.delete(held.delivery.receiptHandle);
+    this.#forget(held);
     this.#cluster.group(held.delivery.group, (group) => {
       const delayMs =
         group instanceof Error ? renewAheadMs : retryDelayMs(group, held.delivery.deliveryAttempt);

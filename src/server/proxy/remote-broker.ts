@@ -25,6 +25,7 @@ import type {
   DeadLetterRequest,
   EndTransactionRequest,
   GroupConfig,
+  LiteSubscriptionRequest,
   PopRequest,
   PopResult,
   PullRequest,
@@ -119,6 +120,15 @@ export class RemoteBroker implements BrokerApi {
         else resolve(answer);
       });
     });
+  }
+
+  syncLiteSubscription(_request: LiteSubscriptionRequest, reply: Reply<undefined, RmqError>): void {
+    const text = `broker ${this.brokerName} is another process: lite topics need proxy and broker in one`;
+    reply(new RmqError('NOT_SUPPORTED', text));
+  }
+
+  onLiteUnsubscribed(): Cancel {
+    return () => undefined;
   }
 
   send(request: SendRequest, reply: Reply<readonly SendResult[], RmqError>): void {

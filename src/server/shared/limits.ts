@@ -18,6 +18,9 @@ export const limits = {
   /** Index entries examined for one receive before it looks at the next queue. */
   examinedEntryCountMax: 800,
   topicCountMax: 100_000,
+  /** Lite topics of a broker, and subscriptions to them of all clients together. */
+  liteTopicCountMax: 200_000,
+  liteSubscriptionCountMax: 500_000,
   groupCountMax: 100_000,
   topicQueueCountMax: 4_096,
 } as const;

@@ -2,7 +2,7 @@
  * What each attempt id got: a client whose answer was lost asks with the same id and gets the same
  * messages again, without waiting for their invisible time. The latest are remembered, over restarts
  * too, in a ring of slots: `attempt/<slot>` holds JSON `[group, topic, id, [[queue id, offset, delivered
- * at], …]]`.
+ * at, topic of the queue], …]]`.
  */
 import type { StateBatch } from '../../store/message-store.ts';
 import type { PopRequest } from '../api.ts';
@@ -31,7 +31,12 @@ type StoredAttempt = readonly [
   group: string,
   topic: string,
   attemptId: string,
-  batch: readonly (readonly [queueId: number, offset: number, deliveredAtMs: number])[],
+  batch: readonly (readonly [
+    queueId: number,
+    offset: number,
+    deliveredAtMs: number,
+    queueTopic: string,
+  ])[],
 ];
 
 /** Names a client's question; undefined when it has no id. */
@@ -94,7 +99,9 @@ export class Attempts {
         group,
         topic,
         attemptId,
-        left.map((one) => [one.state.queueId, one.offset, one.deliveredAtMs]),
+        left.map(({ state, offset, deliveredAtMs }) => {
+          return [state.queueId, offset, deliveredAtMs, state.topic];
+        }),
       ];
       batch.put(attemptPrefix + slot, Buffer.from(JSON.stringify(stored)));
       this.#stored.add(slot);
@@ -113,8 +120,8 @@ export class Attempts {
       Buffer.from(value).toString('utf8'),
     ) as StoredAttempt; // our own
     const batch: Repeat[] = [];
-    for (const [queueId, offset, deliveredAtMs] of stored) {
-      const state = find(group, topic, queueId);
+    for (const [queueId, offset, deliveredAtMs, queueTopic] of stored) {
+      const state = find(group, queueTopic, queueId);
       if (state !== undefined) batch.push({ state, offset, deliveredAtMs });
     }
     const name = `${group}\n${topic}\n${attemptId}`;

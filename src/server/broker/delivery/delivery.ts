@@ -6,6 +6,7 @@
 import type { Clock } from '../../../platform/clock.ts';
 import { asRmqError, RmqError } from '../../../protocol/errors.ts';
 import { tryCompileFilter } from '../../../protocol/filter/message-filter.ts';
+import { liteQueueTopic } from '../../../protocol/message/lite-topic.ts';
 import type { PhysicalOffset, QueueOffset } from '../../../protocol/message/message.ts';
 import type { Reply } from '../../../util/reply.ts';
 import { TimerWheel } from '../../../util/timer-wheel.ts';
@@ -24,6 +25,7 @@ import type {
   PopRequest,
   PopResult,
 } from '../api.ts';
+import { asSubscribed } from './as-subscribed.ts';
 import { Attempts, attemptPrefix, type Repeat } from './attempts.ts';
 import type { DeadLetters } from './dead-letters.ts';
 import type { InFlight } from './in-flight.ts';
@@ -52,6 +54,8 @@ export interface CommittedOffset {
 export interface PopPlan {
   readonly request: PopRequest;
   readonly queues: readonly StoredQueue[];
+  /** While it waits, of more queues than those at which it looked. */
+  readonly watched?: () => readonly StoredQueue[];
   /** The first queue comes first each time, not one after the other. */
   readonly isByPriority: boolean;
   readonly retryCountMax: number;
@@ -227,7 +231,7 @@ export class Delivery implements StateSource {
       return () => undefined;
     }
     const turn = this.#consumption(request.group, request.topic).turn++;
-    const first = plan.isByPriority ? 0 : turn % plan.queues.length;
+    const first = plan.isByPriority || plan.watched !== undefined ? 0 : turn % plan.queues.length;
     const job = new PopJob({ delivery: this, plan, filter, turn: this.#turn++, first, reply });
     const begin = (): void => job.run();
     // A group that starts behind the newest message must find that place again after a crash, or it
@@ -268,25 +272,31 @@ export class Delivery implements StateSource {
     this.#wake(state.group, this.store.queue(state.topic, state.queueId));
   }
 
+  wakeQueue(group: string, queue: StoredQueue): void {
+    if (this.waiting.count > 0) this.#wake(group, queue);
+  }
+
   /** Runs those that wait for the queue, for as long as it has something. */
   #wake(group: string, queue: StoredQueue): void {
-    const state = this.find(group, queue.topic, queue.queueId);
     for (const job of this.waiting.of(group, queue.topic, queue.queueId)) {
-      if (state !== undefined && !this.#hasWork(state, queue)) return;
+      if (!this.hasWork(group, queue)) return;
       job.runQueue(queue);
     }
   }
 
   /** Whether looking at that queue may bring something. */
-  #hasWork(state: QueueState, queue: StoredQueue): boolean {
+  hasWork(group: string, queue: StoredQueue): boolean {
+    const state = this.find(group, queue.topic, queue.queueId);
+    if (state === undefined) return queue.maxOffset > queue.minOffset;
     if (state.nextVisibleMs <= this.clock.nowMs()) return true;
     return state.next < queue.maxOffset && !state.isFull;
   }
 
-  /** Whether a receive of the group would look at messages of the queue. */
-  hasVisible(group: string, queue: StoredQueue): boolean {
+  /** Whether the group is done with everything in that queue. */
+  isDrained(group: string, queue: StoredQueue): boolean {
     const state = this.find(group, queue.topic, queue.queueId);
-    return state === undefined ? queue.maxOffset > queue.minOffset : this.#hasWork(state, queue);
+    if (state === undefined) return queue.maxOffset === queue.minOffset;
+    return state.openCount === 0 && state.next >= queue.maxOffset;
   }
 
   /** Something could not be read: whoever waits tries again after a while. */
@@ -371,7 +381,10 @@ export class Delivery implements StateSource {
     if (handle.brokerName !== this.brokerName) {
       return new RmqError('INVALID_RECEIPT_HANDLE', `cannot find broker ${handle.brokerName}`);
     }
-    const state = this.find(request.group, request.topic, handle.queueId);
+    const { liteTopic } = handle;
+    const topic =
+      liteTopic === undefined ? request.topic : liteQueueTopic(request.topic, liteTopic);
+    const state = this.find(request.group, topic, handle.queueId);
     if (state === undefined || handle.queueOffset >= state.next) {
       return new RmqError('INVALID_RECEIPT_HANDLE', 'receipt handle is unknown');
     }
@@ -414,7 +427,7 @@ export class Delivery implements StateSource {
         if (message === undefined || message.queueOffset !== one.offset) {
           return reply(new RmqError('MESSAGE_NOT_FOUND', `no message at offset ${offset}`));
         }
-        this.deadLetters.add(state.group, message, one.attempt, (error) => {
+        this.deadLetters.add(state.group, asSubscribed(message), one.attempt, (error) => {
           if (error === undefined) this.finish(state, one);
           reply(error);
         });

@@ -6,6 +6,7 @@
 
 import type { RmqError } from '../../../protocol/errors.ts';
 import type { MessageFilter } from '../../../protocol/filter/message-filter.ts';
+import { parseLiteQueueTopic } from '../../../protocol/message/lite-topic.ts';
 import type { StoredMessage } from '../../../protocol/message/message.ts';
 import { findProperty } from '../../../protocol/message/properties.ts';
 import type { Reply } from '../../../util/reply.ts';
@@ -13,6 +14,7 @@ import type { WheelTimer } from '../../../util/timer-wheel.ts';
 import { limits } from '../../shared/limits.ts';
 import type { QueueEntry, StoredQueue } from '../../store/message-store.ts';
 import type { PoppedMessage, PopRequest, PopResult } from '../api.ts';
+import { asSubscribed } from './as-subscribed.ts';
 import { attemptKeyOf, type Repeat } from './attempts.ts';
 import type { Delivery, PopPlan } from './delivery.ts';
 import type { InFlight } from './in-flight.ts';
@@ -169,7 +171,7 @@ export class PopJob {
       this.#isParked = true;
       this.#deadlineTimer = this.#delivery.wheel.set(leftMs, () => this.#answer());
     }
-    this.#delivery.armQueues(this.request.group, visited);
+    this.#delivery.armQueues(this.request.group, this.#plan.watched?.() ?? visited);
   }
 
   #answer(): void {
@@ -255,7 +257,7 @@ export class PopJob {
   /** Past its last attempt: into the dead letters, and only then done. */
   #bury(state: QueueState, one: InFlight, message: StoredMessage): void {
     one.isReserved = true;
-    this.#delivery.deadLetters.add(state.group, message, one.attempt, (error) => {
+    this.#delivery.deadLetters.add(state.group, asSubscribed(message), one.attempt, (error) => {
       if (!one.isOpen) return; // the offset was reset
       if (error !== undefined) return this.#pause(state, one);
       this.#delivery.finish(state, one);
@@ -278,8 +280,9 @@ export class PopJob {
     }
     const { deliveredAtMs } = one;
     const invisibleTimeMs = one.visibleAtMs - deliveredAtMs;
+    const { queueId, topic } = state;
     return {
-      message,
+      message: asSubscribed(message),
       deliveryAttempt: one.attempt,
       invisibleTimeMs,
       receiptHandle: formatReceiptHandle({
@@ -288,9 +291,10 @@ export class PopJob {
         reviveQueueId: one.messageGroup === undefined ? 0 : orderedReviveQueueId,
         topicType: 0,
         brokerName: this.#delivery.brokerName,
-        queueId: state.queueId,
+        queueId,
         queueOffset: one.offset,
         physicalOffset: message.physicalOffset,
+        liteTopic: parseLiteQueueTopic(topic)?.liteTopic,
       }),
     };
   }

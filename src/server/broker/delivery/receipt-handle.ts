@@ -19,11 +19,13 @@ export interface ReceiptHandle {
   readonly queueOffset: number;
   /** -1 when the handle has only eight fields. */
   readonly physicalOffset: number;
+  /** Ours, a tenth field: the lite topic under the topic that the request names. */
+  readonly liteTopic?: string | undefined;
 }
 
 export function formatReceiptHandle(handle: ReceiptHandle): string {
   const { queueOffset, popTimeMs, invisibleTimeMs, reviveQueueId, topicType, queueId } = handle;
-  return `${queueOffset} ${popTimeMs} ${invisibleTimeMs} ${reviveQueueId} ${topicType} ${handle.brokerName} ${queueId} ${queueOffset} ${handle.physicalOffset}`;
+  return `${queueOffset} ${popTimeMs} ${invisibleTimeMs} ${reviveQueueId} ${topicType} ${handle.brokerName} ${queueId} ${queueOffset} ${handle.physicalOffset}${handle.liteTopic === undefined ? '' : ` ${handle.liteTopic}`}`;
 }
 
 /** @throws RmqError INVALID_RECEIPT_HANDLE */
@@ -38,6 +40,7 @@ export function parseReceiptHandle(text: string): ReceiptHandle {
     queueId: wholeNumber(fields[6]),
     queueOffset: wholeNumber(fields[7]),
     physicalOffset: fields.length > 8 ? wholeNumber(fields[8]) : -1,
+    liteTopic: fields[9],
   };
   if (fields.length < 8 || handle.brokerName === '') throw invalid(text);
   if (Object.values(handle).some((value) => Number.isNaN(value))) throw invalid(text);

@@ -4,7 +4,9 @@
  * (topic, group) by itself and all together.
  */
 import { RmqError } from '../../../protocol/errors.ts';
+import { isLiteQueueTopic } from '../../../protocol/message/lite-topic.ts';
 import { limits } from '../../shared/limits.ts';
+import { LiteSubscriptions } from '../lite/lite-subscriptions.ts';
 import type { PopJob } from './pop-job.ts';
 
 /** Those of one group and topic. */
@@ -15,6 +17,10 @@ class Waiting {
 }
 
 export class WaitingReceives {
+  /** Who waits for which lite topics. */
+  readonly lite: LiteSubscriptions = new LiteSubscriptions();
+  /** Receives of lite topics, by group and client. */
+  readonly #ofClient = new Map<string, Set<PopJob>>();
   readonly #topics = new Map<string, Map<string, Waiting>>();
   /** By `attemptKey`: a client that asks again has given its earlier question up. */
   readonly #byAttempt = new Map<string, PopJob>();
@@ -47,6 +53,7 @@ export class WaitingReceives {
     }
     jobs.add(job);
     waiting.count++;
+    this.#addOfClient(job);
     this.#count++;
     if (job.attemptKey !== undefined) this.#byAttempt.set(job.attemptKey, job);
     return undefined;
@@ -71,6 +78,7 @@ export class WaitingReceives {
     if (attemptKey !== undefined && this.#byAttempt.get(attemptKey) === job) {
       this.#byAttempt.delete(attemptKey);
     }
+    this.#removeOfClient(job);
     this.#count--;
     waiting.count--;
     if (jobs.size === 0) waiting.byQueue.delete(Math.max(-1, queueId));
@@ -79,7 +87,35 @@ export class WaitingReceives {
     if (groups.size === 0) this.#topics.delete(topic);
   }
 
+  #addOfClient(job: PopJob): void {
+    const { group, liteClientId } = job.request;
+    if (liteClientId === undefined) return;
+    const key = `${group}\n${liteClientId}`;
+    const jobs = this.#ofClient.get(key) ?? new Set();
+    jobs.add(job);
+    this.#ofClient.set(key, jobs);
+  }
+
+  #removeOfClient(job: PopJob): void {
+    const { group, liteClientId } = job.request;
+    if (liteClientId === undefined) return;
+    const key = `${group}\n${liteClientId}`;
+    const jobs = this.#ofClient.get(key);
+    jobs?.delete(job);
+    if (jobs?.size === 0) this.#ofClient.delete(key);
+  }
+
+  *#ofLite(group: string, topic: string): Iterable<PopJob> {
+    for (const { clientId } of this.lite.of(topic, group)) {
+      yield* this.#ofClient.get(`${group}\n${clientId}`) ?? [];
+    }
+  }
+
   isWaitedFor(group: string, topic: string, queueId: number): boolean {
+    if (isLiteQueueTopic(topic)) {
+      for (const _job of this.#ofLite(group, topic)) return true;
+      return false;
+    }
     const byQueue = this.#topics.get(topic)?.get(group)?.byQueue;
     return byQueue !== undefined && (byQueue.has(-1) || byQueue.has(queueId));
   }
@@ -91,11 +127,13 @@ export class WaitingReceives {
 
   /** Groups that wait for messages of the topic. */
   groupsOf(topic: string): readonly string[] {
+    if (isLiteQueueTopic(topic)) return [...this.lite.groupsOf(topic)];
     return [...(this.#topics.get(topic)?.keys() ?? [])];
   }
 
   /** Those that wait for that queue, the longest first; they may leave while somebody iterates. */
   *of(group: string, topic: string, queueId: number): Iterable<PopJob> {
+    if (isLiteQueueTopic(topic)) return yield* this.#ofLite(group, topic);
     const byQueue = this.#topics.get(topic)?.get(group)?.byQueue;
     const any = byQueue?.get(-1)?.values();
     const own = byQueue?.get(queueId)?.values();

@@ -3,6 +3,7 @@
  * is answered once it survives a power cut (`writeStateNow`).
  */
 import { RmqError } from '../../../protocol/errors.ts';
+import { isLiteQueueTopic } from '../../../protocol/message/lite-topic.ts';
 import { isSystemTopic, topicNameProblem } from '../../../protocol/message/names.ts';
 import { limits } from '../../shared/limits.ts';
 import type { Logger } from '../../shared/logger.ts';
@@ -11,7 +12,16 @@ import { Permission, type TopicConfig } from '../api.ts';
 
 const prefix = 'topic/';
 const changeable: Readonly<Record<string, readonly string[] | undefined>> = {
-  'message.type': ['UNSPECIFIED', 'NORMAL', 'FIFO', 'DELAY', 'TRANSACTION', 'PRIORITY', 'MIXED'],
+  'message.type': [
+    'UNSPECIFIED',
+    'NORMAL',
+    'FIFO',
+    'DELAY',
+    'TRANSACTION',
+    'PRIORITY',
+    'LITE',
+    'MIXED',
+  ],
 };
 
 /** Read and write, which is what users' topics have. */
@@ -66,7 +76,7 @@ export class TopicTable implements StateSource {
   #recoverFromQueues(): void {
     const counts = new Map<string, number>();
     for (const queue of this.#store.queues()) {
-      if (this.#topics.has(queue.topic)) continue;
+      if (this.#topics.has(queue.topic) || isLiteQueueTopic(queue.topic)) continue;
       counts.set(queue.topic, Math.max(counts.get(queue.topic) ?? 0, queue.queueId + 1));
     }
     for (const [topic, queueCount] of counts) {

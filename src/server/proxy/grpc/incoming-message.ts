@@ -6,6 +6,7 @@ import {
   type Message,
   MessageType,
 } from '../../../protocol/grpc/generated/messages.ts';
+import { liteTopicProblem } from '../../../protocol/message/lite-topic.ts';
 import type { MessageDraft, RecordHost } from '../../../protocol/message/message.ts';
 import { encodeProperties } from '../../../protocol/message/properties.ts';
 import { SysFlag } from '../../../protocol/message/sys-flag.ts';
@@ -66,6 +67,11 @@ export function checkMessage(
     refuse('BAD_REQUEST', 'born host cannot contain control characters');
   }
   checkTimes(message, nowMs, delayMaxMs);
+  if (system?.liteTopic !== undefined) {
+    const problem = liteTopicProblem(system.liteTopic);
+    if (problem !== undefined) refuse('ILLEGAL_LITE_TOPIC', problem);
+  }
+  if ((system?.priority ?? 0) < 0) refuse('BAD_REQUEST', 'the priority cannot be negative');
   const group = system?.messageGroup ?? '';
   if (group === '') return;
   const isLong = Buffer.byteLength(group) > messageGroupSizeMaxBytes;
@@ -133,6 +139,7 @@ export function storedProperties(
   const deliveryMs = system?.deliveryTimestampMs;
   // The wire has nanoseconds, the store whole milliseconds.
   put('TIMER_DELIVER_MS', deliveryMs === undefined ? undefined : Math.round(deliveryMs));
+  put('__LITE_TOPIC', system?.liteTopic);
   put('_SYS_MSG_PRIORITY_', system?.priority);
   put('__BORNHOST', system?.bornHost === '' ? peer : system?.bornHost);
   put('BORN_TIMESTAMP', Math.round(system?.bornTimestampMs ?? 0));

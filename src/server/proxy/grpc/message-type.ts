@@ -5,12 +5,13 @@ import { StatusError } from './status.ts';
 
 const delayProperties = ['DELAY', 'TIMER_DELIVER_MS', 'TIMER_DELAY_SEC', 'TIMER_DELAY_MS'];
 
-export type DerivedType = 'NORMAL' | 'FIFO' | 'DELAY' | 'TRANSACTION' | 'PRIORITY';
+export type DerivedType = 'NORMAL' | 'FIFO' | 'DELAY' | 'TRANSACTION' | 'PRIORITY' | 'LITE';
 
 export function derivedType(properties: ReadonlyMap<string, string>): DerivedType {
   if (properties.get('TRAN_MSG') === 'true') return 'TRANSACTION';
   if (delayProperties.some((name) => properties.has(name))) return 'DELAY';
   if (properties.has('__SHARDINGKEY')) return 'FIFO';
+  if (properties.has('__LITE_TOPIC')) return 'LITE';
   if (properties.has('_SYS_MSG_PRIORITY_')) return 'PRIORITY';
   return 'NORMAL';
 }
@@ -39,7 +40,7 @@ export const reservedProperties: ReadonlySet<string> = new Set(
   CLUSTER MSG_TYPE INNER_MULTI_QUEUE_OFFSET TIMER_DELAY_MS TIMER_DELAY_SEC TIMER_DELIVER_MS
   TIMER_ENQUEUE_MS TIMER_DEQUEUE_MS TIMER_ROLL_TIMES TIMER_OUT_MS TIMER_DEL_UNIQKEY TIMER_SOURCE TIMER_DELAY_LEVEL
   __BORNHOST BORN_TIMESTAMP DLQ_ORIGIN_TOPIC DLQ_ORIGIN_MESSAGE_ID __CRC32# ORIGIN_GROUP
-  _SYS_MSG_PRIORITY_`.split(/\s+/),
+  _SYS_MSG_PRIORITY_ __LITE_TOPIC`.split(/\s+/),
 );
 
 /** Bookkeeping that Apache shows to consumers; ours does not. */

@@ -1,5 +1,5 @@
 /** Names in requests, checked at the border; facts/grpc-v2.md 3.1. Namespaces are echoed, not used. */
-import { Code, type Resource } from '../../../protocol/grpc/generated/messages.ts';
+import { ClientType, Code, type Resource } from '../../../protocol/grpc/generated/messages.ts';
 import {
   groupNameProblem,
   isSystemTopic,
@@ -15,6 +15,12 @@ export function topicName(resource: Resource | undefined): string {
   if (problem !== undefined) throw new StatusError(Code.ILLEGAL_TOPIC, problem);
   if (isSystemTopic(name)) throw new StatusError(Code.ILLEGAL_TOPIC, 'cannot access system topic');
   return name;
+}
+
+export function isLiteClient(clientType: number | undefined): boolean {
+  return (
+    clientType === ClientType.LITE_PUSH_CONSUMER || clientType === ClientType.LITE_SIMPLE_CONSUMER
+  );
 }
 
 /** The consumer group's name. @throws StatusError ILLEGAL_CONSUMER_GROUP */

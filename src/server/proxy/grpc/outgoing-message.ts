@@ -54,6 +54,7 @@ export function outgoingMessage(
       deliveryAttempt,
       messageGroup: properties.get('__SHARDINGKEY'),
       traceContext: properties.get('TRACE_CONTEXT'),
+      liteTopic: properties.get('__LITE_TOPIC'),
       priority: numberOf(properties.get('_SYS_MSG_PRIORITY_')),
       deadLetterQueue: isDeadLetter ? { topic: dlqTopic, messageId: dlqMessageId } : undefined,
     },

@@ -37,6 +37,9 @@ import {
   pollingTimeMinMs,
 } from './times.ts';
 
+/** `maxLiteRenewNumPerChannel`; facts/grpc-v2.md §12, §13. */
+const liteUnackedMax = 100;
+
 export function receiveMessage(context: ServiceContext): ServerStreamMethod {
   const receiver = new Receiver(context);
   return {
@@ -123,6 +126,11 @@ class Receiver {
     config: GroupConfig,
     out: OutStream,
   ): void {
+    const { receipts } = this.#context;
+    if (route.messageType === 'LITE' && receipts.countOf(caller.clientId) >= liteUnackedMax) {
+      const text = `client ${caller.clientId} has ${liteUnackedMax} lite messages to acknowledge`;
+      return this.fail(out, new StatusError(Code.FORBIDDEN, text));
+    }
     const broker = this.#broker(wanted, route);
     if (broker instanceof Error) return this.fail(out, broker);
     const { request } = wanted;
@@ -140,6 +148,7 @@ class Receiver {
       startFrom: 'MAX',
       isOrdered: config.isOrdered,
       attemptId: request.attemptId,
+      liteClientId: route.messageType === 'LITE' ? caller.clientId : undefined,
     };
     const { parked } = this.#context;
     let isGone = false;

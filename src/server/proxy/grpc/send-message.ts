@@ -91,13 +91,14 @@ class Sender {
     });
   }
 
-  /** Where to send, best first. A message group always goes to the same queue. */
+  /** Where to send, best first. A message group, or lite topic, always goes to the same queue. */
   #targets(route: TopicRoute, messages: readonly Message[]): Target[] {
     const writable = route.queues.filter(
       (share) => (share.permission & Permission.write) !== 0 && share.writeQueueCount > 0,
     );
     if (writable.length === 0) throw new StatusError(Code.FORBIDDEN, 'no writable queue');
-    const group = messages.length === 1 ? messages[0]?.systemProperties?.messageGroup : undefined;
+    const system = messages.length === 1 ? messages[0]?.systemProperties : undefined;
+    const group = system?.liteTopic ?? system?.messageGroup;
     if (group !== undefined && group !== '') return [groupTarget(writable, group)];
     const turn = this.#turn++;
     const targets: Target[] = [];

@@ -3,6 +3,7 @@ import type { Clock } from '../../../platform/clock.ts';
 import type { Random } from '../../../platform/random.ts';
 import type { Logger } from '../../shared/logger.ts';
 import type { ClusterView, ProxyAddress } from '../cluster-view.ts';
+import type { LiteClients } from '../lite-clients.ts';
 import type { Producers } from '../producers.ts';
 import type { Receipts } from '../receipts.ts';
 import type { SentTransactions } from '../sent-transactions.ts';
@@ -16,6 +17,7 @@ export interface ServiceContext {
   readonly producers: Producers;
   readonly transactions: SentTransactions;
   readonly parked: ParkedPolls;
+  readonly lite: LiteClients;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;

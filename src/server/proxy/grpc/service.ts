@@ -1,6 +1,5 @@
 /**
- * The method table of `apache.rocketmq.v2.MessagingService`. SyncLiteSubscription is not built yet: not in
- * the table, and so answered UNIMPLEMENTED.
+ * The method table of `apache.rocketmq.v2.MessagingService`.
  */
 
 import type { Service } from '../../../transport/grpc/call.ts';
@@ -17,6 +16,7 @@ import { recallMessage } from './recall-message.ts';
 import { receiveMessage } from './receive-message.ts';
 import { sendMessage } from './send-message.ts';
 import type { ServiceContext } from './service-context.ts';
+import { syncLiteSubscription } from './sync-lite-subscription.ts';
 import { telemetry } from './telemetry.ts';
 
 export function messagingService(context: ServiceContext): Service {
@@ -39,6 +39,7 @@ export function messagingService(context: ServiceContext): Service {
       updateOffset(context),
       getOffset(context),
       queryOffset(context),
+      syncLiteSubscription(context),
     ],
   };
 }

@@ -13,11 +13,12 @@ import {
   type SettingsInit,
   type TelemetryCommandInit,
 } from '../../../protocol/grpc/generated/messages.ts';
+import { liteTopicSizeMaxBytes } from '../../../protocol/message/lite-topic.ts';
 import type { Call, DuplexMethod, InStream, OutStream } from '../../../transport/grpc/call.ts';
 import { GrpcStatus } from '../../../transport/grpc/status.ts';
 import type { GroupConfig, RetryPolicy } from '../../broker/api.ts';
 import type { CommandSink } from '../settings.ts';
-import { groupName, topicName } from './names.ts';
+import { groupName, isLiteClient, topicName } from './names.ts';
 import { identify, logFailure } from './rpc.ts';
 import type { ServiceContext } from './service-context.ts';
 import { okStatus, StatusError, statusOf } from './status.ts';
@@ -142,6 +143,7 @@ class TelemetryStream implements InStream, CommandSink {
     if (client?.sink !== this) return;
     client.sink = undefined;
     this.#context.producers.remove(client);
+    this.#context.lite.gone(client);
   }
 }
 
@@ -177,20 +179,26 @@ function producerSettings(settings: Settings): SettingsInit {
 
 function consumerSettings(settings: Settings, group: GroupConfig | undefined): SettingsInit {
   const { subscription } = settings;
+  const isLite = isLiteClient(settings.clientType);
   return {
     ...settings,
     backoffPolicy: backoffOf(group),
     subscription: {
       group: subscription?.group,
       subscriptions: subscription?.subscriptions ?? [],
-      fifo: group?.isOrdered ?? false,
+      fifo: isLite || (group?.isOrdered ?? false),
       receiveBatchSize: batchSizeMax,
       longPollingTimeoutMs: pollingTimeMaxMs,
-      liteSubscriptionQuota: subscription?.liteSubscriptionQuota,
-      maxLiteTopicSize: subscription?.maxLiteTopicSize,
+      liteSubscriptionQuota: isLite ? liteQuota(group) : undefined,
+      maxLiteTopicSize: isLite ? liteTopicSizeMaxBytes : undefined,
     },
     metric: { on: false },
   };
+}
+
+/** A client with a quota of 0 would refuse every subscription by itself; facts/grpc-v2.md §12. */
+function liteQuota(group: GroupConfig | undefined): number {
+  return Number(group?.attributes['lite.sub.client.quota'] ?? 2_000);
 }
 
 const secondMs = 1_000;
