@@ -27,8 +27,9 @@ export const topicOfKind: Readonly<Record<MessageKind, string>> = {
   normal: 'crash-normal',
   fifo: 'crash-fifo',
   transaction: 'crash-transaction',
+  delay: 'crash-delay',
 };
-export const kinds: readonly MessageKind[] = ['normal', 'fifo', 'transaction'];
+export const kinds: readonly MessageKind[] = ['normal', 'fifo', 'transaction', 'delay'];
 
 /** The body of a message, computed from its number, so that a single wrong bit shows. */
 export function bodyOf(number: number, sizeBytes: number): Buffer {
@@ -139,6 +140,12 @@ export class Load {
     const fields: Record<string, string> = { UNIQ_KEY: `crash-${message.number}` };
     if (message.group !== '') fields['__SHARDINGKEY'] = message.group;
     if (message.kind === 'transaction') fields['TRAN_MSG'] = 'true';
+    if (message.kind === 'delay') {
+      const delayMs = random.below(4_000);
+      fields['TIMER_DELIVER_MS'] = String(Date.now() + delayMs);
+      // The two clocks do not tick together.
+      message.dueUs = (performance.now() + delayMs - 5) * 1_000;
+    }
     const draft: MessageDraft = {
       topic: message.topic,
       queueId: message.queueId,
@@ -163,7 +170,7 @@ export class Load {
       const one = result[0];
       if (one !== undefined) {
         if (message.kind === 'transaction') this.#decide(message, one, random);
-        else message.queueOffset = one.queueOffset;
+        else if (message.kind !== 'delay') message.queueOffset = one.queueOffset;
       }
       again();
     });
@@ -232,7 +239,11 @@ export class Load {
       queueOffset: popped.message.queueOffset,
     }));
     const nowUs = performance.now() * 1_000;
-    this.#model.delivered(batch, { incarnation: this.#incarnation, nowUs, invisibleMs });
+    this.#model.delivered(batch, {
+      incarnation: this.#incarnation,
+      nowUs,
+      invisibleMs,
+    });
     const taken = messages.filter((_, index) => {
       const isTaken = !random.chance(0.05);
       const message = batch[index]?.message;

@@ -110,7 +110,7 @@ async function runFolder(
           `${messageCount} messages hold, restart ${totals.restartMs.at(-1)?.toFixed(0)} ms`,
       );
     }
-    await settleTransactions(life, model, sizes, random);
+    await settleParked(life, model, sizes, random);
     await life.server.stop();
     await life.close();
     await rm(dataDir, { recursive: true });
@@ -147,8 +147,11 @@ async function loadAndKill(
   return load;
 }
 
-/** Each producer that is left without an answer says again what it decided; then all must be there. */
-async function settleTransactions(
+/**
+ * Each producer that is left without an answer says again what it decided, and delayed messages get the
+ * time they need; then all must be there.
+ */
+async function settleParked(
   life: Life,
   model: BrokerModel,
   sizes: number[],
@@ -160,20 +163,30 @@ async function settleTransactions(
     if (message.kind !== 'transaction' || message.state !== 'acked') continue;
     await new Promise<void>((resolve) => load.decide(message, undefined, () => resolve()));
   }
+  let lastDueUs = 0;
+  for (const { dueUs } of model.messages) lastDueUs = Math.max(lastDueUs, dueUs);
+  const waitMs = Math.max(0, lastDueUs / 1_000 - performance.now()) + 1_000;
+  await new Promise((resolve) => setTimeout(resolve, waitMs));
   const messageCount = await verify(life.broker, String(life.server.ready.dataDir), model, sizes);
-  const topic = topicOfKind.transaction;
-  let count = 0;
-  for (const { maxOffset } of await broker.topicQueues(topic)) count += maxOffset;
-  const committed = model.messages.filter(
-    (message) =>
-      message.kind === 'transaction' && message.state === 'acked' && message.decision === 'COMMIT',
-  );
-  if (count < committed.length) {
-    throw new Error(
-      `${committed.length} transactions are committed, ${count} messages are visible`,
-    );
+  const parked = { transaction: 0, delay: 0 };
+  for (const kind of ['transaction', 'delay'] as const) {
+    let visibleCount = 0;
+    for (const { maxOffset } of await broker.topicQueues(topicOfKind[kind])) {
+      visibleCount += maxOffset;
+    }
+    parked[kind] = model.messages.filter(
+      (message) =>
+        message.kind === kind &&
+        message.state === 'acked' &&
+        (kind === 'delay' || message.decision === 'COMMIT'),
+    ).length;
+    if (visibleCount < parked[kind]) {
+      throw new Error(`${parked[kind]} messages (${kind}) must be visible, ${visibleCount} are`);
+    }
   }
-  out(`  ${messageCount} messages, ${committed.length} committed transactions, all there`);
+  out(
+    `  ${messageCount} messages, with ${parked.transaction} committed and ${parked.delay} delayed, all there`,
+  );
 }
 
 async function main(): Promise<void> {
