@@ -27,7 +27,6 @@ export const topicOfKind: Readonly<Record<MessageKind, string>> = {
   normal: 'crash-normal',
   fifo: 'crash-fifo',
   transaction: 'crash-transaction',
-  delay: 'crash-delay',
 };
 export const kinds: readonly MessageKind[] = ['normal', 'fifo', 'transaction', 'delay'];
 
