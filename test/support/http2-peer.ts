@@ -105,7 +105,17 @@ export class Http2Peer {
   isClosed = false;
   readonly #cutter = new FrameCutter();
 
-  constructor(options: { readonly onEnd?: (request: SeenRequest) => void } = {}) {
+  constructor(
+    options: {
+      readonly onEnd?: (request: SeenRequest) => void;
+      /** Takes requests instead; they are not kept then. */
+      readonly onRequest?: (
+        peer: Http2Peer,
+        stream: Http2Stream,
+        head: RequestHead,
+      ) => StreamHandler;
+    } = {},
+  ) {
     const onEnd = options.onEnd ?? echo;
     this.http2 = new Http2Connection({
       connection: this.pipe,
@@ -113,6 +123,7 @@ export class Http2Peer {
       wheel: new TimerWheel(this.clock, { resolutionMs: 10 }),
       events: {
         onRequest: (stream, head) => {
+          if (options.onRequest !== undefined) return options.onRequest(this, stream, head);
           const request = new SeenRequest(stream, head, onEnd);
           this.requests.push(request);
           return request;

@@ -50,6 +50,9 @@ const okTrailers = new HeaderList([repeats('grpc-status', '0')], true);
 /** The prefix of a message while it is being written; a stream copies it. */
 const prefix = Buffer.alloc(messagePrefixSizeBytes);
 const nothing = Buffer.alloc(0);
+/** A message that comes in parts comes at least this fast. */
+const paceMs = 30_000;
+const paceBytes = 64 * 1024;
 /** Longer deadlines are none: clients ask for centuries. */
 const timerMaxMs = 2 ** 31 - 1;
 
@@ -63,6 +66,7 @@ export class GrpcCall implements Call, OutStream, StreamHandler, MessageSink {
   readonly #timer: WheelTimer | undefined;
   readonly #encoding: Encoding | undefined;
   #reader: MessageReader | undefined = undefined;
+  #pace: WheelTimer | undefined = undefined;
   /** The request of a call that takes one message. */
   #request: Buffer | undefined = undefined;
   #input: InStream | undefined = undefined;
@@ -174,6 +178,7 @@ export class GrpcCall implements Call, OutStream, StreamHandler, MessageSink {
         sink: this,
       });
       this.#reader.push(bytes);
+      if (this.#pace === undefined && !this.#reader.isAtEnd) this.#watchPace(this.#reader);
     } catch (error) {
       this.#broken(error);
     }
@@ -192,6 +197,18 @@ export class GrpcCall implements Call, OutStream, StreamHandler, MessageSink {
     if (this.#isOver) return;
     this.#finish();
     this.#cancelled();
+  }
+
+  /** Half a message holds memory that all calls share: it has to get on. */
+  #watchPace(reader: MessageReader): void {
+    const before = reader.receivedBytes;
+    this.#pace = this.#context.wheel.set(paceMs, () => {
+      this.#pace = undefined;
+      if (this.#isOver || reader.isAtEnd) return;
+      if (reader.receivedBytes - before >= paceBytes) return this.#watchPace(reader);
+      this.fail(GrpcStatus.deadlineExceeded, 'the request came too slowly');
+      this.#cancelled();
+    });
   }
 
   // MessageSink
@@ -326,6 +343,7 @@ export class GrpcCall implements Call, OutStream, StreamHandler, MessageSink {
   #finish(): void {
     this.#isOver = true;
     if (this.#timer !== undefined) this.#context.wheel.cancel(this.#timer);
+    if (this.#pace !== undefined) this.#context.wheel.cancel(this.#pace);
     this.#reader?.drop();
     this.#hold(-this.#heldBytes);
     this.#request = nothing;

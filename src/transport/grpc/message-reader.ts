@@ -47,6 +47,8 @@ export class MessageReader {
   readonly #budget: AssemblyBudget;
   readonly #sizeMaxBytes: number;
   readonly #sink: MessageSink;
+  /** Bytes that have come in all. */
+  receivedBytes = 0;
   #prefix: Buffer = nothing;
   /** Length of the message at hand; -1: between messages. */
   #size = -1;
@@ -73,6 +75,7 @@ export class MessageReader {
   /** @throws GrpcError on a message that is too large or malformed; nothing is to be read after that. */
   push(chunk: Buffer): void {
     let at = 0;
+    this.receivedBytes += chunk.length;
     while (at < chunk.length) {
       if (this.#size < 0) {
         at = this.#readPrefix(chunk, at);

@@ -64,6 +64,8 @@ export class Http2Connection implements FrameSink, StreamOwner, Watched {
   #dataStream: Http2Stream | undefined = undefined;
   #consumedBytes = 0;
   #heldBytes = 0;
+  /** Headers of the streams that there are. */
+  #headersBytes = 0;
   #areSettingsRead = false;
   #isDraining = false;
   /** Streams above `#lastStreamId` are not served any more. */
@@ -277,7 +279,11 @@ export class Http2Connection implements FrameSink, StreamOwner, Watched {
     isEndStream: boolean,
     isOwnDependency: boolean,
   ): void {
-    if (this.#streams.size >= http2Limits.concurrentStreamCountMax) {
+    const headersSizeBytes = fields === undefined ? 0 : this.#decoder.listSizeBytes;
+    if (
+      this.#streams.size >= http2Limits.concurrentStreamCountMax ||
+      this.#headersBytes + headersSizeBytes > http2Limits.heldHeadersMaxBytes
+    ) {
       return this.#refuse(streamId, ErrorCode.refusedStream, isEndStream);
     }
     const head = fields === undefined ? undefined : requestHead(fields);
@@ -287,7 +293,9 @@ export class Http2Connection implements FrameSink, StreamOwner, Watched {
     const stream = new Http2Stream(streamId, this, {
       sendWindowBytes: this.#sender.initialWindowBytes,
       contentLength: head?.contentLength ?? -1,
+      headersSizeBytes,
     });
+    this.#headersBytes += headersSizeBytes;
     stream.isRemoteEnded = isEndStream;
     this.#streams.set(streamId, stream);
     if (head === undefined) return stream.respond(headersTooLarge, true);
@@ -461,6 +469,7 @@ export class Http2Connection implements FrameSink, StreamOwner, Watched {
 
   #closeStream(stream: Http2Stream): void {
     stream.isClosed = true;
+    this.#headersBytes -= stream.headersSizeBytes;
     this.#sender.forget(stream);
     this.#streams.delete(stream.id);
     if (this.#isGoawayFinal && this.#streams.size === 0) this.#end();

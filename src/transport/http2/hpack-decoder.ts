@@ -9,6 +9,8 @@ import { ConnectionError, ErrorCode } from './http2-error.ts';
 import { huffmanDecode } from './huffman.ts';
 
 export class HpackDecoder {
+  /** Size of the list decoded last, whether it was too large or not. */
+  listSizeBytes = 0;
   readonly #table: DynamicTable;
   readonly #tableSizeMaxBytes: number;
   #bytes: Buffer = Buffer.alloc(0);
@@ -52,6 +54,7 @@ export class HpackDecoder {
       if (sizeBytes <= listSizeMaxBytes) fields.push(field);
     }
     this.#bytes = empty;
+    this.listSizeBytes = sizeBytes;
     return sizeBytes <= listSizeMaxBytes ? fields : undefined;
   }
 

@@ -10,6 +10,8 @@ export const http2Limits = {
   headerTableSizeBytes: 4_096,
   /** A request's headers, with 32 bytes for each. */
   headerListSizeMaxBytes: 32 * 1024,
+  /** Headers of all calls under way on a connection; more calls are refused. */
+  heldHeadersMaxBytes: 32 << 20,
   /** A header block as it comes, all its frames together, and how many frames. */
   headerBlockSizeMaxBytes: 64 * 1024,
   headerBlockFrameCountMax: 64,
@@ -29,7 +31,7 @@ export const http2Limits = {
   /** Until the client's first SETTINGS. */
   prefaceMaxMs: 30_000,
   /** Silence for this long is asked with a PING; for twice as long it is the end. */
-  silenceMs: 60_000,
+  silenceMs: 120_000,
   /** Streams that we reset and whose client may not know yet. */
   forgottenStreamCountMax: 1_000,
 } as const;

@@ -34,6 +34,8 @@ export class Http2Stream {
   /** Bytes taken since its window was last made larger. */
   consumedBytes = 0;
   readonly contentLength: number;
+  /** What its headers hold. */
+  readonly headersSizeBytes: number;
   bodySizeBytes = 0;
   /** The client has said everything; we have. */
   isRemoteEnded = false;
@@ -52,12 +54,17 @@ export class Http2Stream {
   constructor(
     id: number,
     owner: StreamOwner,
-    options: { readonly sendWindowBytes: number; readonly contentLength: number },
+    options: {
+      readonly sendWindowBytes: number;
+      readonly contentLength: number;
+      readonly headersSizeBytes: number;
+    },
   ) {
     this.id = id;
     this.#owner = owner;
     this.sendWindowBytes = options.sendWindowBytes;
     this.contentLength = options.contentLength;
+    this.headersSizeBytes = options.headersSizeBytes;
   }
 
   /** True once nothing more of ours is taken. */

@@ -314,6 +314,25 @@ describe('a hostile client', () => {
     expect(refusal?.payload.readUInt32BE(0)).toBe(ErrorCode.refusedStream);
   });
 
+  it('whose calls hold too many headers is refused more, until some end', async () => {
+    const peer = new Http2Peer({ onEnd: () => {} });
+    peer.greet();
+    const open = (i: number): void => {
+      const more = Object.fromEntries(
+        Array.from({ length: 5 }, (_, n) => [`x-${n}`, `${i} `.padEnd(3_000)]),
+      );
+      peer.say(peer.headers(2 * i + 1, { more }));
+    };
+    let count = 0;
+    while (peer.requests.length === count && count < 10_000) open(count++);
+    expect(count * 15_000).toBeLessThan(http2Limits.heldHeadersMaxBytes + (1 << 20));
+    const refusals = (await peer.heard()).filter((one) => one.type === FrameType.rstStream);
+    expect(refusals.map((one) => one.payload.readUInt32BE(0))).toEqual([ErrorCode.refusedStream]);
+    peer.say(reset(1), reset(3));
+    open(count);
+    expect(peer.requests).toHaveLength(count);
+  });
+
   it('that does not read is not read from, and closed in the end', async () => {
     const peer = new Http2Peer({
       onEnd: ({ stream }) => {
