@@ -84,7 +84,8 @@ export class Sending {
       const messageId = findProperty(draft.properties, 'UNIQ_KEY') ?? this.#uniqueKeys.next();
       const placed = this.#lite.place(draft, config);
       if (placed instanceof RmqError) return reply(placed);
-      const complete = prioritized(this.#complete(placed, queueId, messageId), config);
+      const chosen = placed === draft ? queueId : placed.queueId;
+      const complete = prioritized(this.#complete(placed, chosen, messageId), config);
       if (isTransactional(draft)) {
         if (request.drafts.length > 1) {
           const text = 'a batch cannot hold transactional messages';
