@@ -2,6 +2,9 @@
 import type { Files } from '../../platform/files.ts';
 import { entriesOf, parseJsonObject } from '../../protocol/remoting/bodies/json.ts';
 
+/** Namespace of topics' order configurations, `broker:queues;…`. */
+export const orderConfigNamespace = 'ORDER_TOPIC_CONFIG';
+
 export class KvConfig {
   readonly #namespaces = new Map<string, Map<string, string>>();
   readonly #files: Files | undefined;

@@ -12,8 +12,7 @@ import { queryHandlers } from './handlers/queries.ts';
 import { registrationHandlers } from './handlers/registration.ts';
 import { KvConfig } from './kv-config.ts';
 import { RouteTable } from './route-table.ts';
-
-const scanIntervalMs = 500;
+import { NameServerSettings } from './settings.ts';
 
 export class NameServer {
   readonly table: RouteTable = new RouteTable();
@@ -22,7 +21,10 @@ export class NameServer {
   readonly #files: Files;
   readonly #folder: string | undefined;
   readonly #kv: KvConfig;
+  readonly #settings: NameServerSettings;
   readonly #listener: RemotingListener;
+  #local: HostPort | undefined = undefined;
+  #startedAtMs = 0;
   readonly #watched = new Set<number>();
   #timer: Timer | undefined = undefined;
 
@@ -40,12 +42,26 @@ export class NameServer {
     this.#files = files;
     this.#folder = folder;
     this.#kv = new KvConfig({ files, folder });
+    this.#settings = new NameServerSettings({ files, folder });
     this.#listener = new RemotingListener({ network, clock, logger, handlers: this.#handlers() });
   }
 
   #handlers(): HandlerTable {
     const { table } = this;
-    const parts = { table, clock: this.#clock, logger: this.#logger, kv: this.#kv, config: {} };
+    const parts = {
+      table,
+      clock: this.#clock,
+      logger: this.#logger,
+      kv: this.#kv,
+      settings: this.#settings,
+      shown: () => ({
+        listenPort: this.#local?.port ?? 0,
+        bindAddress: this.#local?.host ?? '',
+        kvConfigPath: this.#folder === undefined ? '' : `${this.#folder}/kvConfig.json`,
+        configStorePath: this.#folder === undefined ? '' : `${this.#folder}/namesrv.properties`,
+      }),
+      isReady: () => this.#isReady,
+    };
     const watched = registrationHandlers(parts).map(([code, handler]): [number, RequestHandler] => [
       code,
       (request, answer) => {
@@ -54,6 +70,13 @@ export class NameServer {
       },
     ]);
     return new Map([...watched, ...queryHandlers(parts)]);
+  }
+
+  /** Whether all brokers have had the time to register, as far as somebody asked to wait for that. */
+  get #isReady(): boolean {
+    const { needWaitForService, waitSecondsForService } = this.#settings.values;
+    if (!needWaitForService) return true;
+    return this.#clock.monotonicMs() >= this.#startedAtMs + waitSecondsForService * 1_000;
   }
 
   /** What registered on a connection leaves with it, at once. */
@@ -70,13 +93,17 @@ export class NameServer {
   async start(address: HostPort): Promise<HostPort> {
     if (this.#folder !== undefined) await this.#files.makeFolder(this.#folder);
     await this.#kv.load();
+    await this.#settings.load();
     const local = await this.#listener.listen(address);
+    this.#local = local;
+    this.#startedAtMs = this.#clock.monotonicMs();
     this.#scanLater();
     return local;
   }
 
   #scanLater(): void {
-    this.#timer = this.#clock.setTimer(scanIntervalMs, () => {
+    const { scanNotActiveBrokerInterval: intervalMs } = this.#settings.values;
+    this.#timer = this.#clock.setTimer(intervalMs, () => {
       this.#dropped(this.table.dropSilent(this.#clock.monotonicMs()), 'it was silent');
       this.#scanLater();
     });

@@ -18,14 +18,20 @@ function brokerData(broker: BrokerData, isQuoted: boolean): string {
 export function topicRouteJson(
   table: RouteTable,
   topic: string,
-  options: { readonly isQuoted: boolean },
+  options: {
+    readonly isQuoted: boolean;
+    /** A broker without a master shows its lowest id as the master. */
+    readonly isActingMasterShown: boolean;
+    readonly orderConfig: string | undefined;
+  },
 ): string | undefined {
   const queues = table.queues(topic);
   if (queues === undefined) return undefined;
   const sorted = [...queues.values()].sort((a, b) => (a.brokerName < b.brokerName ? -1 : 1));
   const brokers = sorted.flatMap((queue) => table.broker(queue.brokerName) ?? []);
   if (brokers.length === 0) return undefined;
-  const brokerDatas = brokers.map((broker) => brokerData(broker, options.isQuoted)).join(',');
+  const shown = options.isActingMasterShown ? brokers.map(withActingMaster) : brokers;
+  const brokerDatas = shown.map((broker) => brokerData(broker, options.isQuoted)).join(',');
   const queueDatas = sorted.map((queue) =>
     JSON.stringify({
       brokerName: queue.brokerName,
@@ -35,7 +41,20 @@ export function topicRouteJson(
       writeQueueNums: queue.writeQueueNums,
     }),
   );
-  return `{"brokerDatas":[${brokerDatas}],"filterServerTable":{},"queueDatas":[${queueDatas.join(',')}]}`;
+  const order =
+    options.orderConfig === undefined
+      ? ''
+      : `"orderTopicConf":${JSON.stringify(options.orderConfig)},`;
+  return `{"brokerDatas":[${brokerDatas}],"filterServerTable":{},${order}"queueDatas":[${queueDatas.join(',')}]}`;
+}
+
+function withActingMaster(broker: BrokerData): BrokerData {
+  if (!broker.isActingMasterEnabled || broker.brokerAddrs.has(0)) return broker;
+  const lowest = Math.min(...broker.brokerAddrs.keys());
+  const brokerAddrs = new Map(
+    [...broker.brokerAddrs].map(([id, address]) => [id === lowest ? 0 : id, address] as const),
+  );
+  return { ...broker, brokerAddrs };
 }
 
 /** Body of GET_BROKER_CLUSTER_INFO; integer keys are bare whatever the version. */

@@ -13,6 +13,8 @@ export interface BrokerEntry {
   readonly haAddress: string;
   readonly windowMs: number;
   readonly isActingMasterEnabled: boolean;
+  /** Brokers from 5.0 on say so: the lowest id of a master-less broker tells its topics. */
+  readonly mayBePrimeSlave: boolean;
   /** The connection that it registered on. */
   readonly sessionId: number;
   dataVersion: DataVersion;
@@ -83,8 +85,12 @@ export class RouteTable {
     return this.#topics.get(topic);
   }
 
-  /** Notes a registration. Topics come from masters only; with `isComplete`, those not named go. */
-  register(entry: BrokerEntry, topics: readonly TopicConfigBody[], isComplete = false): void {
+  /**
+   * Notes a registration. Topics come from masters, and from the lowest id where there is no master; with
+   * `isComplete`, those not named go. False: another address has that id and is ahead.
+   */
+  register(entry: BrokerEntry, topics: readonly TopicConfigBody[], isComplete = false): boolean {
+    if (this.#isOutdated(entry)) return false;
     let broker = this.#brokers.get(entry.brokerName);
     const isNew = broker === undefined;
     if (broker === undefined) {
@@ -110,13 +116,31 @@ export class RouteTable {
     const isChanged = known === undefined || !isSameVersion(known.dataVersion, entry.dataVersion);
     this.#live.set(liveKey(entry.clusterName, entry.address), entry);
     if (isNew || isAddressNew) this.version++;
-    if (entry.brokerId !== 0 && !entry.isActingMasterEnabled) return;
+    const isPrimeSlave =
+      entry.brokerId !== 0 &&
+      entry.mayBePrimeSlave &&
+      entry.brokerId === Math.min(...broker.brokerAddrs.keys());
+    if (entry.brokerId !== 0 && !isPrimeSlave) return true;
+    const mask = isPrimeSlave && entry.isActingMasterEnabled ? ~writeBit : ~0;
     for (const topic of topics) {
       if (isChanged || this.#topics.get(topic.topic)?.has(entry.brokerName) !== true) {
-        this.#putTopic(entry.brokerName, topic);
+        this.#putTopic(entry.brokerName, { ...topic, permission: topic.permission & mask });
       }
     }
     if (isComplete && isChanged) this.#keepTopics(entry.brokerName, topics);
+    return true;
+  }
+
+  /** Whether a live broker at another address has the id and a later state. */
+  #isOutdated(entry: BrokerEntry): boolean {
+    const holder = this.#brokers.get(entry.brokerName)?.brokerAddrs.get(entry.brokerId);
+    if (holder === undefined || holder === entry.address) return false;
+    const live = this.entry(entry.clusterName, holder);
+    if (live === undefined || live.dataVersion.stateVersion <= entry.dataVersion.stateVersion) {
+      return false;
+    }
+    this.#live.delete(liveKey(entry.clusterName, entry.address));
+    return true;
   }
 
   #keepTopics(brokerName: string, topics: readonly TopicConfigBody[]): void {

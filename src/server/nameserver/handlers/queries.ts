@@ -4,27 +4,31 @@ import { jsonBody, listOf, parseJsonObject } from '../../../protocol/remoting/bo
 import { numberOr } from '../../../protocol/remoting/bodies/topic-config.ts';
 import { RequestCode } from '../../../protocol/remoting/codes.ts';
 import type { AnswerParts, RequestHandler } from '../../remoting/handler.ts';
-import type { KvConfig } from '../kv-config.ts';
+import { type KvConfig, orderConfigNamespace } from '../kv-config.ts';
 import { clusterInfoJson, quotedKeysVersion, topicRouteJson } from '../route-json.ts';
 import type { RouteTable } from '../route-table.ts';
+import type { NameServerSettings } from '../settings.ts';
 
 type Request = Parameters<RequestHandler>[0];
 
+const systemErrorCode = 1;
 const topicNotExistCode = 17;
 const queryNotFoundCode = 22;
-const notAllowedCode = 16;
 const faqLine = 'See https://rocketmq.apache.org/docs/bestPractice/06FAQ for further details.';
 
 export interface QueryParts {
   readonly table: RouteTable;
   readonly kv: KvConfig;
-  /** What GET_NAMESRV_CONFIG shows. */
-  readonly config: Readonly<Record<string, string>>;
+  readonly settings: NameServerSettings;
+  /** What GET_NAMESRV_CONFIG shows and nobody can change. */
+  readonly shown: () => Readonly<Record<string, string | number>>;
+  /** False: routes may be incomplete, and the settings say to wait. */
+  readonly isReady: () => boolean;
 }
 
 export function queryHandlers(parts: QueryParts): [number, RequestHandler][] {
-  const { table, kv } = parts;
-  const routes = new RouteCache(table);
+  const { table, kv, settings } = parts;
+  const routes = new RouteCache(parts);
   const names = (list: readonly string[]): AnswerParts => ({ body: jsonBody({ topicList: list }) });
   return [
     [RequestCode.GET_ROUTEINFO_BY_TOPIC, (request, answer) => answer(routes.answer(request))],
@@ -34,7 +38,10 @@ export function queryHandlers(parts: QueryParts): [number, RequestHandler][] {
     ],
     [
       RequestCode.GET_ALL_TOPIC_LIST_FROM_NAMESERVER,
-      (_request, answer) => answer(names(table.topicNames())),
+      (_request, answer) => {
+        if (settings.values.enableAllTopicList) return answer(names(table.topicNames()));
+        answer({ code: systemErrorCode, remark: 'disable' });
+      },
     ],
     [
       RequestCode.GET_TOPICS_BY_CLUSTER,
@@ -54,21 +61,18 @@ export function queryHandlers(parts: QueryParts): [number, RequestHandler][] {
       },
     ],
     ...changeHandlers(table),
-    ...kvHandlers(kv),
+    ...kvHandlers(kv, table),
     [
       RequestCode.GET_NAMESRV_CONFIG,
-      (_request, answer) => {
-        const lines = Object.entries(parts.config).map(([key, value]) => `${key}=${value}\n`);
-        answer({ body: Buffer.from(lines.join('')) });
-      },
+      (_request, answer) => answer({ body: settings.show(parts.shown()) }),
     ],
     [
       RequestCode.UPDATE_NAMESRV_CONFIG,
-      (_request, answer) =>
-        answer({
-          code: notAllowedCode,
-          remark: 'no setting of this NameServer can change while it runs',
-        }),
+      async (request, answer) => {
+        await settings.update(request.body);
+        table.version++; // routes may look different now
+        answer({});
+      },
     ],
   ];
 }
@@ -102,7 +106,7 @@ function changeHandlers(table: RouteTable): [number, RequestHandler][] {
   ];
 }
 
-function kvHandlers(kv: KvConfig): [number, RequestHandler][] {
+function kvHandlers(kv: KvConfig, table: RouteTable): [number, RequestHandler][] {
   return [
     [
       RequestCode.PUT_KV_CONFIG,
@@ -112,6 +116,7 @@ function kvHandlers(kv: KvConfig): [number, RequestHandler][] {
           throw new RmqError('BAD_REQUEST', 'namespace or key is missing');
         }
         await kv.put(namespace, key, value ?? '');
+        table.version++; // order configurations are part of routes
         answer({});
       },
     ],
@@ -130,6 +135,7 @@ function kvHandlers(kv: KvConfig): [number, RequestHandler][] {
       async (request, answer) => {
         const { namespace = '', key = '' } = request.extFields;
         await kv.delete(namespace, key);
+        table.version++;
         answer({});
       },
     ],
@@ -147,15 +153,18 @@ function kvHandlers(kv: KvConfig): [number, RequestHandler][] {
 
 /** Route answers, encoded once per topic until the table changes. */
 class RouteCache {
-  readonly #table: RouteTable;
+  readonly #parts: QueryParts;
   readonly #bodies = new Map<string, Buffer | undefined>();
   #version = -1;
 
-  constructor(table: RouteTable) {
-    this.#table = table;
+  constructor(parts: QueryParts) {
+    this.#parts = parts;
   }
 
   answer(request: Request): AnswerParts {
+    if (!this.#parts.isReady()) {
+      return { code: systemErrorCode, remark: 'name server not ready' };
+    }
     const { topic, acceptStandardJsonOnly } = request.extFields;
     const isQuoted = request.version >= quotedKeysVersion || acceptStandardJsonOnly === 'true';
     const body = topic === undefined ? undefined : this.#body(topic, isQuoted);
@@ -165,14 +174,20 @@ class RouteCache {
   }
 
   #body(topic: string, isQuoted: boolean): Buffer | undefined {
-    if (this.#version !== this.#table.version) {
+    const { table, kv, settings } = this.#parts;
+    const { orderMessageEnable, supportActingMaster } = settings.values;
+    if (this.#version !== table.version) {
       this.#bodies.clear();
-      this.#version = this.#table.version;
+      this.#version = table.version;
     }
     const key = isQuoted ? `1${topic}` : `0${topic}`;
     const known = this.#bodies.get(key);
     if (known !== undefined) return known;
-    const json = topicRouteJson(this.#table, topic, { isQuoted });
+    const json = topicRouteJson(table, topic, {
+      isQuoted,
+      isActingMasterShown: supportActingMaster,
+      orderConfig: orderMessageEnable ? kv.get(orderConfigNamespace, topic) : undefined,
+    });
     if (json === undefined) return undefined;
     const body = Buffer.from(json);
     this.#bodies.set(key, body);

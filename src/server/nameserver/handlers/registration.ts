@@ -10,7 +10,7 @@ import {
   type TopicConfigBody,
   topicConfigFromJson,
 } from '../../../protocol/remoting/bodies/topic-config.ts';
-import { RequestCode } from '../../../protocol/remoting/codes.ts';
+import { RequestCode, ResponseCode } from '../../../protocol/remoting/codes.ts';
 import {
   type RegisterBrokerHeader,
   registerBrokerHeader,
@@ -20,15 +20,15 @@ import {
 } from '../../../protocol/remoting/headers/registration.ts';
 import type { AnswerParts, RequestHandler } from '../../remoting/handler.ts';
 import type { Logger } from '../../shared/logger.ts';
-import type { KvConfig } from '../kv-config.ts';
+import { type KvConfig, orderConfigNamespace } from '../kv-config.ts';
 import { memberGroupJson } from '../route-json.ts';
 import type { RouteTable } from '../route-table.ts';
+import type { NameServerSettings } from '../settings.ts';
 
 /** Of brokers that name no window, as Apache's: they renew every 30 s. */
 const defaultWindowMs = 120_000;
 /** Characters kept of what a proxy advertises. */
 const advertiseLengthMax = 2_048;
-const orderConfigNamespace = 'ORDER_TOPIC_CONFIG';
 /** A registration of 100,000 topics has about 20 MiB; a compressed one must not become more. */
 const bodySizeMax = 64 << 20;
 
@@ -37,6 +37,7 @@ export interface RegistrationParts {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly kv: KvConfig;
+  readonly settings: NameServerSettings;
 }
 
 export function registrationHandlers(parts: RegistrationParts): [number, RequestHandler][] {
@@ -85,7 +86,7 @@ export function registrationHandlers(parts: RegistrationParts): [number, Request
 type Request = Parameters<RequestHandler>[0];
 
 function registerBroker(parts: RegistrationParts, request: Request): AnswerParts {
-  const { table, clock, logger, kv } = parts;
+  const { table, clock, logger, kv, settings } = parts;
   const header = registerBrokerHeader.decode(request.extFields);
   const { body } = request;
   if (header.bodyCrc !== 0 && (crc32(body) & 0x7fffffff) !== header.bodyCrc) {
@@ -93,7 +94,12 @@ function registerBroker(parts: RegistrationParts, request: Request): AnswerParts
   }
   const { topics, dataVersion } = readBody(header, body);
   const isKnown = table.entry(header.clusterName, header.brokerAddr) !== undefined;
-  table.register(
+  const hasAddress = table.broker(header.brokerName)?.brokerAddrs.has(header.brokerId) === true;
+  if (!hasAddress && topics.length === 1 && !header.isComplete) {
+    // A change of one topic from a broker that nobody knows: it has to say everything first.
+    return { code: ResponseCode.SYSTEM_ERROR, remark: 'register broker failed' };
+  }
+  const isTaken = table.register(
     {
       clusterName: header.clusterName,
       brokerName: header.brokerName,
@@ -102,18 +108,25 @@ function registerBroker(parts: RegistrationParts, request: Request): AnswerParts
       haAddress: header.haServerAddr,
       windowMs: header.heartbeatTimeoutMs ?? defaultWindowMs,
       isActingMasterEnabled: header.isActingMasterEnabled,
+      mayBePrimeSlave: request.extFields['enableActingMaster'] !== undefined,
       sessionId: request.session.id,
       dataVersion,
       lastHeardMs: clock.monotonicMs(),
     },
     topics,
-    header.isComplete,
+    header.isComplete || settings.values.deleteTopicWithBrokerRegistration,
   );
+  if (!isTaken) {
+    const { brokerName: broker, brokerId: id, brokerAddr: address } = header;
+    logger.warn('a broker is refused: a newer one has its id', { broker, id, address });
+    return {};
+  }
   if (!isKnown) {
     const { brokerName: broker, brokerId: id, brokerAddr: address } = header;
     logger.info('broker registered', { broker, id, address });
   }
-  const order = kv.list(orderConfigNamespace);
+  const { returnOrderTopicConfigToBroker } = settings.values;
+  const order = returnOrderTopicConfigToBroker ? kv.list(orderConfigNamespace) : undefined;
   const extFields = masterOf(parts, header);
   return order === undefined ? { extFields } : { extFields, body: jsonBody({ table: order }) };
 }
