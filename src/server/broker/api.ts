@@ -318,6 +318,10 @@ export interface BrokerApi {
   deleteGroup(group: string, options: { readonly cleanOffsets: boolean }): Promise<void>;
 
   getOffset(group: string, topic: string, queueId: number): Promise<QueueOffset | undefined>;
+  /**
+   * A consumer that keeps its own offset is done with everything below `offset`; what others of its group
+   * have in flight above stays. A step back starts over there.
+   */
   putOffset(group: string, topic: string, queueId: number, offset: QueueOffset): Promise<void>;
   offsetByTime(topic: string, queueId: number, timestampMs: number): Promise<QueueOffset>;
   messageAt(offset: PhysicalOffset): Promise<StoredMessage | undefined>;

@@ -435,10 +435,16 @@ export class Broker implements BrokerApi {
   }
 
   putOffset(group: string, topic: string, queueId: number, offset: QueueOffset): Promise<void> {
-    if (!Number.isSafeInteger(offset) || offset < 0 || queueId < 0) {
-      const what = `offset ${offset} of queue ${queueId} of ${topic}`;
-      return Promise.reject(new RmqError('ILLEGAL_OFFSET', `${what} is not one`));
-    }
+    const problem = offsetProblem(topic, queueId, offset);
+    if (problem !== undefined) return Promise.reject(problem);
+    this.#delivery.commit(group, topic, queueId, offset);
+    return Promise.resolve();
+  }
+
+  /** An operator has the group go on at `offset`: what it has in flight is delivered again from there. */
+  resetOffset(group: string, topic: string, queueId: number, offset: QueueOffset): Promise<void> {
+    const problem = offsetProblem(topic, queueId, offset);
+    if (problem !== undefined) return Promise.reject(problem);
     this.#delivery.reset(group, topic, queueId, offset);
     return Promise.resolve();
   }
@@ -450,6 +456,14 @@ export class Broker implements BrokerApi {
   messageAt(offset: PhysicalOffset): Promise<StoredMessage | undefined> {
     return this.store.readAt(offset);
   }
+}
+
+function offsetProblem(topic: string, queueId: number, offset: number): RmqError | undefined {
+  if (Number.isSafeInteger(offset) && offset >= 0 && queueId >= 0) return undefined;
+  return new RmqError(
+    'ILLEGAL_OFFSET',
+    `offset ${offset} of queue ${queueId} of ${topic} is not one`,
+  );
 }
 
 function range(count: number): number[] {

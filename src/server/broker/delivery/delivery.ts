@@ -457,7 +457,16 @@ export class Delivery implements StateSource {
     return offsets;
   }
 
-  /** An operator or a pull consumer sets the offset; what was in flight is forgotten. */
+  /** A consumer that pulls has come so far; what pop has in flight above that stays. */
+  commit(group: string, topic: string, queueId: number, offset: number): void {
+    const known = this.find(group, topic, queueId);
+    if (known === undefined) return this.reset(group, topic, queueId, offset);
+    known.commit(offset);
+    this.changed(known);
+    this.wake(known);
+  }
+
+  /** An operator sets the offset; what was in flight is forgotten. */
   reset(group: string, topic: string, queueId: number, offset: number): void {
     const state = this.find(group, topic, queueId) ?? this.#make(group, topic, queueId);
     state.reset(offset);

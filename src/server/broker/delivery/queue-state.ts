@@ -286,6 +286,19 @@ export class QueueState {
     this.isDirty = true;
   }
 
+  /**
+   * A consumer that keeps its own offset is done with everything below `offset`. What is in flight above
+   * stays; a step back starts over there.
+   */
+  commit(offset: number): void {
+    if (offset < this.committed) return this.reset(offset);
+    if (offset === this.committed) return;
+    this.#dropBelow(offset);
+    this.next = Math.max(this.next, offset);
+    this.isDirty = true;
+    this.advance();
+  }
+
   /** Drops everything that is open. */
   forget(): void {
     for (const one of this.#open.values()) {
@@ -303,12 +316,7 @@ export class QueueState {
 
   /** Never past the log's end, never before its begin. */
   clamp(min: number, max: number): void {
-    for (;;) {
-      const first = this.#byAge[this.#oldest];
-      if (first === undefined || first.offset >= min) break;
-      this.#oldest++;
-      this.#drop(first);
-    }
+    this.#dropBelow(min);
     for (;;) {
       const last = this.#byAge[this.#byAge.length - 1];
       if (last === undefined || this.#byAge.length === this.#oldest || last.offset < max) break;
@@ -318,6 +326,15 @@ export class QueueState {
     this.next = Math.min(Math.max(this.next, min), max);
     this.isDirty = true;
     this.advance();
+  }
+
+  #dropBelow(min: number): void {
+    for (;;) {
+      const first = this.#byAge[this.#oldest];
+      if (first === undefined || first.offset >= min) return;
+      this.#oldest++;
+      this.#drop(first);
+    }
   }
 
   #drop(one: InFlight): void {

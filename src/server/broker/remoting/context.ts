@@ -1,6 +1,7 @@
 /** What the handlers of a broker's Remoting port share. */
 import type { Clock } from '../../../platform/clock.ts';
 import { RmqError } from '../../../protocol/errors.ts';
+import type { QueueOffset } from '../../../protocol/message/message.ts';
 import type { DataVersion } from '../../../protocol/remoting/bodies/topic-config.ts';
 import type { AnswerParts, RequestHandler } from '../../remoting/handler.ts';
 import type { Logger } from '../../shared/logger.ts';
@@ -24,6 +25,8 @@ export interface HostedBroker extends BrokerApi {
   onTopicsChanged(listener: (changed: readonly TopicConfig[]) => void): void;
   /** Committed offsets of a group, of all groups when undefined. */
   listOffsets(group: string | undefined): readonly CommittedOffset[];
+  /** Has the group go on at `offset`, whatever it has in flight. */
+  resetOffset(group: string, topic: string, queueId: number, offset: QueueOffset): Promise<void>;
   /** Delayed messages that wait, by the topic they are for. */
   readonly delayedByTopic: ReadonlyMap<string, number>;
   /** Whether the group could pop something of the queue now. */

@@ -128,7 +128,7 @@ async function moveTo(
   offset: QueueOffset,
 ): Promise<void> {
   const { group, topic, queueId } = queue;
-  await broker.putOffset(group, topic, queueId, offset);
+  await broker.resetOffset(group, topic, queueId, offset);
   if (clients.consumerGroup(group) !== undefined) resets.add(group, topic, queueId, offset);
 }
 
