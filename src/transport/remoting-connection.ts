@@ -105,6 +105,11 @@ export class RemotingConnection {
     return this.#connection.local;
   }
 
+  /** Bytes that this connection keeps in memory: a frame that is not complete, and what waits to leave. */
+  get heldBytes(): number {
+    return this.#decoder.heldBytes + this.#outboundBytes + this.#connection.pendingBytes;
+  }
+
   get isClosed(): boolean {
     return this.#isClosed;
   }

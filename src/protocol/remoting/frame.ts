@@ -11,7 +11,11 @@ import { type CommandHead, decodeHeader, encodeHeader } from './header.ts';
 
 /** Largest frame, its length field included, as Apache's. */
 export const frameSizeMaxBytes = 16_777_216;
+/** Java's clients stay far below: 32 KiB of properties and some names. */
+const headerSizeMaxBytes = 1 << 20;
 const prefixSizeBytes = 8;
+/** Smaller pieces of a frame are joined as they come, so that many tiny ones cost no more than a few. */
+const pieceSizeBytes = 16_384;
 
 /**
  * Takes chunks, hands out whole frames. Holds at most one frame and one chunk. A frame that lies in one
@@ -35,8 +39,14 @@ export class FrameDecoder {
   /** `chunk` belongs to the decoder. */
   push(chunk: Buffer): void {
     if (chunk.length === 0) return;
-    this.#chunks.push(chunk);
     this.#size += chunk.length;
+    let piece = chunk;
+    for (let last = this.#chunks.at(-1); last !== undefined; last = this.#chunks.at(-1)) {
+      if (last.length > piece.length || last.length >= pieceSizeBytes) break;
+      this.#chunks.pop();
+      piece = Buffer.concat([last, piece]);
+    }
+    this.#chunks.push(piece);
   }
 
   /**
@@ -55,6 +65,7 @@ export class FrameDecoder {
     }
     if (length < 4) throw new RmqError('BAD_FRAME', `a frame of ${length} bytes`);
     const total = length + 4;
+    if (this.#size >= prefixSizeBytes) checkHeaderSize(start, total);
     if (this.#size < total) {
       this.#wanted = total;
       return undefined;
@@ -74,12 +85,25 @@ export class FrameDecoder {
   }
 }
 
-/** @throws RmqError BAD_FRAME */
+/** As soon as the size is there, so that nobody collects a frame that cannot be read. */
+function checkHeaderSize(start: Buffer, total: number): void {
+  const size = start.readInt32BE(4) & 0xffffff;
+  if (prefixSizeBytes + size > total) {
+    throw new RmqError('BAD_FRAME', 'the header is longer than the frame');
+  }
+  if (size > headerSizeMaxBytes) {
+    throw new RmqError(
+      'FRAME_TOO_LARGE',
+      `a header of ${size} bytes, at most ${headerSizeMaxBytes}`,
+    );
+  }
+}
+
+/** @throws RmqError BAD_FRAME, FRAME_TOO_LARGE */
 export function decodeFrame(frame: Buffer): RemotingCommand {
+  checkHeaderSize(frame, frame.length);
   const word = frame.readInt32BE(4);
   const headerEnd = prefixSizeBytes + (word & 0xffffff);
-  if (headerEnd > frame.length)
-    throw new RmqError('BAD_FRAME', 'the header is longer than the frame');
   const head = decodeHeader(frame.subarray(prefixSizeBytes, headerEnd), word >>> 24);
   return { ...head, body: frame.subarray(headerEnd) };
 }

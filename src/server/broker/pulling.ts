@@ -22,6 +22,7 @@ export class Pulling {
   readonly #store: MessageStore;
   readonly #waiting = new Map<StoredQueue, Set<Waiting>>();
   readonly #wheel: TimerWheel;
+  #waitingCount = 0;
 
   constructor(options: { readonly store: MessageStore; readonly clock: Clock }) {
     this.#store = options.store;
@@ -57,6 +58,10 @@ export class Pulling {
   }
 
   #wait(waiting: Waiting): void {
+    if (this.#waitingCount >= limits.parkedReceiveCountMax) {
+      return this.#end(waiting, 'OFFSET_OVERFLOW_ONE');
+    }
+    this.#waitingCount++;
     let set = this.#waiting.get(waiting.queue);
     if (set === undefined) {
       set = new Set();
@@ -83,7 +88,10 @@ export class Pulling {
   ): void {
     if (waiting.isDone) return;
     waiting.isDone = true;
-    if (waiting.timer !== undefined) this.#wheel.cancel(waiting.timer);
+    if (waiting.timer !== undefined) {
+      this.#wheel.cancel(waiting.timer);
+      this.#waitingCount--;
+    }
     const set = this.#waiting.get(waiting.queue);
     set?.delete(waiting);
     if (set?.size === 0) this.#waiting.delete(waiting.queue);

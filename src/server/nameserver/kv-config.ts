@@ -1,6 +1,8 @@
 /** The key-value configuration of a NameServer: the one thing of it that is kept on disk. */
 import type { Files } from '../../platform/files.ts';
+import { RmqError } from '../../protocol/errors.ts';
 import { entriesOf, parseJsonObject } from '../../protocol/remoting/bodies/json.ts';
+import { limits } from '../shared/limits.ts';
 
 /** Namespace of topics' order configurations, `broker:queues;…`. */
 export const orderConfigNamespace = 'ORDER_TOPIC_CONFIG';
@@ -46,9 +48,22 @@ export class KvConfig {
   /** Resolves once it is on disk. */
   put(namespace: string, key: string, value: string): Promise<void> {
     const values = this.#namespaces.get(namespace) ?? new Map<string, string>();
+    if (!values.has(key)) this.#checkCount();
+    if (namespace.length + key.length + value.length > limits.kvValueMaxCharacters) {
+      const text = `a value of ${value.length} characters, at most ${limits.kvValueMaxCharacters} with its names`;
+      return Promise.reject(new RmqError('BAD_REQUEST', text));
+    }
     values.set(key, value);
     this.#namespaces.set(namespace, values);
     return this.#save();
+  }
+
+  /** @throws RmqError BUSY */
+  #checkCount(): void {
+    let count = 0;
+    for (const values of this.#namespaces.values()) count += values.size;
+    if (count < limits.kvEntryCountMax) return;
+    throw new RmqError('BUSY', `${count} key-value entries are kept, the limit`);
   }
 
   delete(namespace: string, key: string): Promise<void> {

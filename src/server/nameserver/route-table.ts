@@ -3,7 +3,9 @@
  * it is kept on disk (facts/remoting.md 3.1). An entry that was not renewed within its window, or
  * whose connection closed, is dropped by the caller's scan.
  */
+import { RmqError } from '../../protocol/errors.ts';
 import type { DataVersion, TopicConfigBody } from '../../protocol/remoting/bodies/topic-config.ts';
+import { limits } from '../shared/limits.ts';
 
 export interface BrokerEntry {
   readonly clusterName: string;
@@ -85,6 +87,18 @@ export class RouteTable {
     return this.#topics.get(topic);
   }
 
+  /** The topic's queues, made when there are none. @throws RmqError BUSY */
+  #queuesOf(topic: string): Map<string, QueueData> {
+    let queues = this.#topics.get(topic);
+    if (queues !== undefined) return queues;
+    if (this.#topics.size >= limits.routeTopicCountMax) {
+      throw new RmqError('BUSY', `${this.#topics.size} topics are registered, the limit`);
+    }
+    queues = new Map();
+    this.#topics.set(topic, queues);
+    return queues;
+  }
+
   /**
    * Notes a registration. Topics come from masters, and from the lowest id where there is no master; with
    * `isComplete`, those not named go. False: another address has that id and is ahead.
@@ -94,6 +108,9 @@ export class RouteTable {
     let broker = this.#brokers.get(entry.brokerName);
     const isNew = broker === undefined;
     if (broker === undefined) {
+      if (this.#brokers.size >= limits.routeBrokerCountMax) {
+        throw new RmqError('BUSY', `${this.#brokers.size} brokers are registered, the limit`);
+      }
       broker = {
         brokerName: entry.brokerName,
         cluster: entry.clusterName,
@@ -153,12 +170,7 @@ export class RouteTable {
   }
 
   #putTopic(brokerName: string, topic: TopicConfigBody): void {
-    let queues = this.#topics.get(topic.topic);
-    if (queues === undefined) {
-      queues = new Map();
-      this.#topics.set(topic.topic, queues);
-    }
-    queues.set(brokerName, {
+    this.#queuesOf(topic.topic).set(brokerName, {
       brokerName,
       readQueueNums: topic.readQueueCount,
       writeQueueNums: topic.writeQueueCount,
@@ -171,12 +183,7 @@ export class RouteTable {
   /** Route data for a topic given by somebody else (REGISTER_TOPIC_IN_NAMESRV). */
   putQueue(topic: string, queue: QueueData): void {
     if (!this.#brokers.has(queue.brokerName)) return;
-    let queues = this.#topics.get(topic);
-    if (queues === undefined) {
-      queues = new Map();
-      this.#topics.set(topic, queues);
-    }
-    queues.set(queue.brokerName, queue);
+    this.#queuesOf(topic).set(queue.brokerName, queue);
     this.version++;
   }
 

@@ -14,6 +14,7 @@ import {
   type RemotingCommand,
 } from '../../protocol/remoting/command.ts';
 import { type RemotingAnswer, RemotingConnection } from '../../transport/remoting-connection.ts';
+import { limits } from '../shared/limits.ts';
 import type { Logger } from '../shared/logger.ts';
 import type {
   Answer,
@@ -27,7 +28,8 @@ const notSupportedCode = 3;
 /** Silence after which a connection is closed; facts/remoting.md 1.7. */
 const idleLimitMs = 120_000;
 const idleScanMs = 10_000;
-const sessionCountMax = 50_000;
+/** How often the memory of all connections is looked at. */
+const memoryScanMs = 250;
 
 class Session implements RemotingSession {
   readonly id: number;
@@ -84,9 +86,13 @@ export class RemotingListener {
   readonly #clock: Clock;
   readonly #logger: Logger;
   readonly #handlers: HandlerTable;
+  readonly #heldMaxBytes: number;
   readonly #sessions = new Set<Session>();
   #listener: Listener | undefined = undefined;
-  #idleTimer: Timer | undefined = undefined;
+  #timer: Timer | undefined = undefined;
+  #idleScanAtMs = 0;
+  /** Lines about closed connections in the second that began then, and those that were left out. */
+  #lines = { sinceMs: 0, count: 0, leftOut: 0 };
   #nextId = 1;
 
   constructor(options: {
@@ -94,11 +100,14 @@ export class RemotingListener {
     readonly clock: Clock;
     readonly logger: Logger;
     readonly handlers: HandlerTable;
+    /** Changed by tests. */
+    readonly heldMaxBytes?: number;
   }) {
     this.#network = options.network;
     this.#clock = options.clock;
     this.#logger = options.logger;
     this.#handlers = options.handlers;
+    this.#heldMaxBytes = options.heldMaxBytes ?? limits.remotingHeldMaxBytes;
   }
 
   get sessionCount(): number {
@@ -113,25 +122,57 @@ export class RemotingListener {
   }
 
   async stop(): Promise<void> {
-    if (this.#idleTimer !== undefined) this.#clock.clearTimer(this.#idleTimer);
-    this.#idleTimer = undefined;
+    if (this.#timer !== undefined) this.#clock.clearTimer(this.#timer);
+    this.#timer = undefined;
     await this.#listener?.close();
     for (const session of [...this.#sessions]) session.connection.end();
   }
 
   #scanLater(): void {
-    this.#idleTimer = this.#clock.setTimer(idleScanMs, () => {
-      const before = this.#clock.monotonicMs() - idleLimitMs;
-      for (const session of [...this.#sessions]) {
-        if (session.connection.lastReceivedMs < before) session.connection.end();
+    this.#timer = this.#clock.setTimer(memoryScanMs, () => {
+      this.#boundMemory();
+      const nowMs = this.#clock.monotonicMs();
+      if (nowMs - this.#idleScanAtMs >= idleScanMs) {
+        this.#idleScanAtMs = nowMs;
+        this.#closeIdle(nowMs - idleLimitMs);
       }
       this.#scanLater();
     });
   }
 
+  #closeIdle(beforeMs: number): void {
+    for (const session of [...this.#sessions]) {
+      const { connection } = session;
+      if (connection.lastReceivedMs >= beforeMs) continue;
+      // What waits for one that does not read either will never leave.
+      if (connection.heldBytes > 0) {
+        connection.close(new RmqError('BUSY', `silent for ${idleLimitMs / 1000} s`));
+      } else connection.end();
+    }
+  }
+
+  /** Over the limit, those that hold most are closed, until the others fit. */
+  #boundMemory(): void {
+    let heldBytes = 0;
+    for (const { connection } of this.#sessions) heldBytes += connection.heldBytes;
+    if (heldBytes <= this.#heldMaxBytes) return;
+    const byHeld = [...this.#sessions].sort(
+      (a, b) => b.connection.heldBytes - a.connection.heldBytes,
+    );
+    for (const { connection } of byHeld) {
+      if (heldBytes <= this.#heldMaxBytes) return;
+      const held = connection.heldBytes;
+      heldBytes -= held;
+      const text = `it holds ${held} bytes, and all together are over ${this.#heldMaxBytes}`;
+      connection.close(new RmqError('BUSY', text));
+    }
+  }
+
   #accept(connection: Connection): void {
-    if (this.#sessions.size >= sessionCountMax) {
-      this.#logger.warn('too many connections, one is refused', { limit: sessionCountMax });
+    if (this.#sessions.size >= limits.remotingSessionCountMax) {
+      this.#logger.warn('too many connections, one is refused', {
+        limit: limits.remotingSessionCountMax,
+      });
       connection.destroy();
       return;
     }
@@ -151,11 +192,25 @@ export class RemotingListener {
 
   #closed(session: Session, reason: RmqError): void {
     this.#sessions.delete(session);
-    if (reason.code !== 'CONNECTION_LOST') {
-      const remote = formatHostPort(session.remote);
-      this.#logger.warn('connection closed', { remote, reason: reason.message });
-    }
+    if (reason.code !== 'CONNECTION_LOST') this.#tell(session, reason);
     session.closed();
+  }
+
+  /** A line in the log, and only a few a second: whoever makes bad connections must not fill the disk. */
+  #tell(session: Session, reason: RmqError): void {
+    const lines = this.#lines;
+    const nowMs = this.#clock.monotonicMs();
+    if (nowMs - lines.sinceMs >= 1_000) {
+      if (lines.leftOut > 0) this.#logger.warn('more connections closed', { count: lines.leftOut });
+      this.#lines = { sinceMs: nowMs, count: 0, leftOut: 0 };
+    }
+    if (this.#lines.count >= limits.closedConnectionLinesMax) {
+      this.#lines.leftOut++;
+      return;
+    }
+    this.#lines.count++;
+    const remote = formatHostPort(session.remote);
+    this.#logger.warn('connection closed', { remote, reason: reason.message });
   }
 
   #dispatch(session: Session, command: RemotingCommand): void {

@@ -17,6 +17,23 @@ export const limits = {
   openMessageTotalMax: 2_000_000,
   /** Index entries examined for one receive before it looks at the next queue. */
   examinedEntryCountMax: 800,
+  /** Connections of one Remoting port. */
+  remotingSessionCountMax: 50_000,
+  /** Bytes of frames under way and of answers that nobody reads, all connections of a port together. */
+  remotingHeldMaxBytes: 512 << 20,
+  /** Lines a second about connections that were closed; the others are counted in one. */
+  closedConnectionLinesMax: 20,
+  /** Members of groups on a Remoting port: a client counts once a group. */
+  registeredMemberCountMax: 200_000,
+  /** Queues that ordered consumers hold. */
+  queueLockCountMax: 200_000,
+  /** The longest wait that a client may ask for. */
+  pollingTimeMaxMs: 300_000,
+  /** What a NameServer keeps. */
+  routeBrokerCountMax: 10_000,
+  routeTopicCountMax: 1_000_000,
+  kvEntryCountMax: 100_000,
+  kvValueMaxCharacters: 65_536,
   topicCountMax: 100_000,
   /** Lite topics of a broker, and subscriptions to them of all clients together. */
   liteTopicCountMax: 200_000,

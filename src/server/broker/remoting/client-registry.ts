@@ -4,6 +4,7 @@
  * others of its consumer group are told at once (NOTIFY_CONSUMER_IDS_CHANGED, 40).
  */
 import type { Clock, Timer } from '../../../platform/clock.ts';
+import { RmqError } from '../../../protocol/errors.ts';
 import type {
   ConsumerBody,
   HeartbeatBody,
@@ -11,6 +12,7 @@ import type {
 } from '../../../protocol/remoting/bodies/heartbeat.ts';
 import { RequestCode } from '../../../protocol/remoting/codes.ts';
 import type { RemotingRequest, RemotingSession } from '../../remoting/handler.ts';
+import { limits } from '../../shared/limits.ts';
 
 const silenceMaxMs = 120_000;
 const scanIntervalMs = 10_000;
@@ -38,6 +40,8 @@ export class ClientRegistry {
   readonly #isNotified: (group: string) => Promise<boolean>;
   readonly #consumers = new Map<string, ConsumerGroup>();
   readonly #producers = new Map<string, Map<string, RegisteredClient>>();
+  /** Of all groups together. */
+  #memberCount = 0;
   readonly #sessions = new WeakSet<RemotingSession>();
   #timer: Timer | undefined;
   /** The last consumer of a group left. */
@@ -102,6 +106,7 @@ export class ClientRegistry {
     };
     for (const group of body.producerGroups) {
       let members = this.#producers.get(group);
+      if (members?.has(client.clientId) !== true) this.#count();
       if (members === undefined) this.#producers.set(group, (members = new Map()));
       members.set(client.clientId, client);
     }
@@ -114,12 +119,24 @@ export class ClientRegistry {
     return isChanged;
   }
 
+  /** One more member. @throws RmqError BUSY */
+  #count(): void {
+    if (this.#memberCount >= limits.registeredMemberCountMax) {
+      throw new RmqError(
+        'BUSY',
+        `${this.#memberCount} members of groups are registered, the limit`,
+      );
+    }
+    this.#memberCount++;
+  }
+
   #registerConsumer(
     client: RegisteredClient,
     consumer: ConsumerBody,
     isWithoutSubscriptions: boolean,
   ): boolean {
     let state = this.#consumers.get(consumer.group);
+    if (state?.members.has(client.clientId) !== true) this.#count();
     if (state === undefined) {
       state = {
         consumeType: consumer.consumeType,
@@ -187,13 +204,14 @@ export class ClientRegistry {
 
   #dropProducer(group: string, clientId: string): void {
     const members = this.#producers.get(group);
-    members?.delete(clientId);
+    if (members?.delete(clientId) === true) this.#memberCount--;
     if (members?.size === 0) this.#producers.delete(group);
   }
 
   #dropConsumer(group: string, clientId: string): void {
     const state = this.#consumers.get(group);
     if (state === undefined || !state.members.delete(clientId)) return;
+    this.#memberCount--;
     if (state.members.size > 0) return this.#notify(group);
     this.#consumers.delete(group);
     this.emptied(group);

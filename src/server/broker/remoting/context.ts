@@ -5,7 +5,7 @@ import type { QueueOffset } from '../../../protocol/message/message.ts';
 import type { DataVersion } from '../../../protocol/remoting/bodies/topic-config.ts';
 import type { AnswerParts, RequestHandler } from '../../remoting/handler.ts';
 import type { Logger } from '../../shared/logger.ts';
-import type { MessageStore } from '../../store/message-store.ts';
+import type { MessageStore, StoredQueue } from '../../store/message-store.ts';
 import type { BrokerApi, TopicConfig } from '../api.ts';
 import type { CommittedOffset } from '../delivery/delivery.ts';
 import type { RequestModes } from './assignments.ts';
@@ -71,6 +71,24 @@ export function answering(
   run: (request: Parameters<RequestHandler>[0]) => Promise<AnswerParts> | AnswerParts,
 ): RequestHandler {
   return async (request, answer) => answer(await run(request));
+}
+
+/**
+ * A queue that the topic has: others would be made by asking for them.
+ * @throws RmqError TOPIC_NOT_FOUND, ILLEGAL_QUEUE
+ */
+export async function requireQueue(
+  broker: HostedBroker,
+  topic: string,
+  queueId: number,
+): Promise<StoredQueue> {
+  const config = await requireTopic(broker, topic);
+  const count = Math.max(config.readQueueCount, config.writeQueueCount);
+  if (queueId >= 0 && queueId < count) return broker.store.queue(topic, queueId);
+  throw new RmqError(
+    'ILLEGAL_QUEUE',
+    `topic ${topic} has queues 0 to ${count - 1}, not ${queueId}`,
+  );
 }
 
 /** @throws RmqError TOPIC_NOT_FOUND with the words of Apache's brokers. */

@@ -2,6 +2,7 @@
  * Looking after a broker: 306, 316, 329 clean, 315 statistics, 321 the index of a queue, 353 forbids a
  * group a topic, 61 timers by topic, 907 replicas; golden `admin.jsonl`.
  */
+import { RmqError } from '../../../protocol/errors.ts';
 import type { QueueOffset } from '../../../protocol/message/message.ts';
 import { jsonBody } from '../../../protocol/remoting/bodies/json.ts';
 import { RequestCode, ResponseCode } from '../../../protocol/remoting/codes.ts';
@@ -13,7 +14,7 @@ import {
 import type { AnswerParts, RemotingRequest } from '../../remoting/handler.ts';
 import type { QueueEntry } from '../../store/message-store.ts';
 import type { Handlers, RemotingContext } from './context.ts';
-import { answering, requireTopic } from './context.ts';
+import { answering, requireQueue, requireTopic } from './context.ts';
 
 const entryCountMax = 1_024;
 
@@ -56,8 +57,7 @@ function stats(context: RemotingContext, request: RemotingRequest): AnswerParts 
 async function queue(context: RemotingContext, request: RemotingRequest): Promise<AnswerParts> {
   const header = queryQueueHeader.decode(request.extFields);
   const { broker } = context;
-  await requireTopic(broker, header.topic);
-  const found = broker.store.queue(header.topic, header.queueId);
+  const found = await requireQueue(broker, header.topic, header.queueId);
   const begin = Math.max(found.minOffset, header.beginOffset) as QueueOffset; // of that queue
   const count = Math.min(header.count, entryCountMax);
   const entries = await new Promise<readonly QueueEntry[]>((resolve, reject) => {
@@ -85,6 +85,9 @@ async function forbid(context: RemotingContext, request: RemotingRequest): Promi
   const { broker } = context;
   if (readable !== undefined) {
     await requireTopic(broker, topic);
+    if ((await broker.getGroup(group)) === undefined) {
+      throw new RmqError('GROUP_NOT_FOUND', `subscription group [${group}] does not exist`);
+    }
     await broker.setReadForbidden(group, topic, readable.toLowerCase() !== 'true');
   }
   const isReadable = !broker.isReadForbidden(group, topic);

@@ -14,7 +14,7 @@ import {
 import type { AnswerParts, RemotingRequest } from '../../remoting/handler.ts';
 import type { StoredQueue } from '../../store/message-store.ts';
 import type { Handlers, RemotingContext } from './context.ts';
-import { answering, requireTopic } from './context.ts';
+import { answering, requireQueue } from './context.ts';
 import { storeTimestampAt } from './reports.ts';
 
 export function offsetHandlers(context: RemotingContext): Handlers {
@@ -39,17 +39,19 @@ function offset(value: number): AnswerParts {
   return { extFields: offsetAnswer.encode({ offset: value }) };
 }
 
-async function queueOf(context: RemotingContext, request: RemotingRequest): Promise<StoredQueue> {
+function queueOf(context: RemotingContext, request: RemotingRequest): Promise<StoredQueue> {
   const { topic, queueId } = queueHeader.decode(request.extFields);
-  await requireTopic(context.broker, topic);
-  return context.broker.store.queue(topic, queueId);
+  return requireQueue(context.broker, topic, queueId);
 }
 
 async function query(context: RemotingContext, request: RemotingRequest): Promise<AnswerParts> {
   const { group, topic, queueId, isZeroIfNotFound } = queryOffsetHeader.decode(request.extFields);
   const committed = await context.broker.getOffset(group, topic, queueId);
   if (committed !== undefined) return offset(committed);
-  const { minOffset } = context.broker.store.queue(topic, queueId);
+  const isKnown = (await context.broker.getTopic(topic)) !== undefined;
+  const minOffset = isKnown
+    ? (await requireQueue(context.broker, topic, queueId)).minOffset
+    : undefined;
   // A queue that still has its first message is read from there; else the client decides.
   if (isZeroIfNotFound && minOffset === 0) return offset(0);
   return {
@@ -61,7 +63,7 @@ async function query(context: RemotingContext, request: RemotingRequest): Promis
 async function update(context: RemotingContext, request: RemotingRequest): Promise<AnswerParts> {
   const header = updateOffsetHeader.decode(request.extFields);
   const { group, topic, queueId } = header;
-  await requireTopic(context.broker, topic);
+  await requireQueue(context.broker, topic, queueId);
   if ((await context.broker.getGroup(group)) === undefined) {
     throw new RmqError('GROUP_NOT_FOUND', `subscription group [${group}] does not exist`);
   }

@@ -16,9 +16,10 @@ import {
 } from '../../../protocol/remoting/headers/pop.ts';
 import { formatPopInfo } from '../../../protocol/remoting/headers/pop-info.ts';
 import type { Answer, AnswerParts, RemotingRequest } from '../../remoting/handler.ts';
-import type { Cancel, PullResult, TopicConfig } from '../api.ts';
-import type { Handlers, RemotingContext } from './context.ts';
-import { answering, requireTopic } from './context.ts';
+import { limits } from '../../shared/limits.ts';
+import type { Cancel, PullResult } from '../api.ts';
+import type { Handlers, HostedBroker, RemotingContext } from './context.ts';
+import { answering, requireQueue, requireTopic } from './context.ts';
 
 const peekSizeMaxBytes = 262_144;
 const everything = { type: 'TAG', expression: '*' } as const;
@@ -31,19 +32,27 @@ export function peekHandlers(context: RemotingContext): Handlers {
   ];
 }
 
-function queueIds(config: TopicConfig, queueId: number): readonly number[] {
-  if (queueId >= 0) return [queueId];
-  return Array.from({ length: config.readQueueCount }, (_, id) => id);
+/** @throws RmqError TOPIC_NOT_FOUND, ILLEGAL_QUEUE */
+async function queueIds(
+  broker: HostedBroker,
+  topic: string,
+  queueId: number,
+): Promise<readonly number[]> {
+  if (queueId >= 0) {
+    await requireQueue(broker, topic, queueId);
+    return [queueId];
+  }
+  const { readQueueCount } = await requireTopic(broker, topic);
+  return Array.from({ length: readQueueCount }, (_, id) => id);
 }
 
 /** The next messages of the group, from the first queue that has some; they stay where they are. */
 async function peek(context: RemotingContext, request: RemotingRequest): Promise<AnswerParts> {
   const { group, topic, queueId, maxCount } = peekHeader.decode(request.extFields);
   const { broker } = context;
-  const config = await requireTopic(broker, topic);
   let restCount = 0;
   let found: { readonly queueId: number; readonly result: PullResult } | undefined;
-  for (const id of queueIds(config, queueId)) {
+  for (const id of await queueIds(broker, topic, queueId)) {
     const { minOffset, maxOffset } = broker.store.queue(topic, id);
     const offset = Math.max(minOffset, (await broker.getOffset(group, topic, id)) ?? minOffset);
     restCount += Math.max(0, maxOffset - offset);
@@ -109,12 +118,11 @@ async function notify(
     request.extFields,
   );
   const { broker, clock } = context;
-  const config = await requireTopic(broker, topic);
-  const ids = queueIds(config, queueId);
+  const ids = await queueIds(broker, topic, queueId);
   const tell = (hasMessage: boolean): void =>
     answer({ extFields: notificationAnswer.encode({ hasMessage, isPollingFull: false }) });
   const waitedMs = bornTimeMs <= 0 ? 0 : Math.max(0, clock.nowMs() - bornTimeMs);
-  const leftMs = pollingTimeMs - waitedMs;
+  const leftMs = Math.min(pollingTimeMs, limits.pollingTimeMaxMs) - waitedMs;
   if (ids.some((id) => broker.hasVisible(group, topic, id))) return tell(true);
   if (leftMs <= 0) return tell(false);
   const cancels: Cancel[] = [];

@@ -26,6 +26,7 @@ import {
   parseExtraInfo,
 } from '../../../protocol/remoting/headers/pop-info.ts';
 import type { Answer, AnswerParts, RemotingRequest } from '../../remoting/handler.ts';
+import { limits } from '../../shared/limits.ts';
 import type { PoppedMessage, PopResult } from '../api.ts';
 import type { Handlers, RemotingContext } from './context.ts';
 
@@ -75,7 +76,10 @@ function pop(context: RemotingContext, request: RemotingRequest, answer: Answer)
       queueId: header.queueId,
       maxCount: header.maxCount,
       invisibleTimeMs: header.invisibleTimeMs,
-      pollingTimeMs: Math.max(0, header.pollingTimeMs - Math.max(0, waitedMs)),
+      pollingTimeMs: Math.min(
+        limits.pollingTimeMaxMs,
+        Math.max(0, header.pollingTimeMs - Math.max(0, waitedMs)),
+      ),
       filter: {
         type: header.filterType === 'SQL92' ? 'SQL92' : 'TAG',
         expression: header.filterExpression,

@@ -6,8 +6,10 @@ import { RequestCode, ResponseCode } from '../../../protocol/remoting/codes.ts';
 import type { PullHeader } from '../../../protocol/remoting/headers/pull.ts';
 import { PullFlag, pullAnswer, pullHeader } from '../../../protocol/remoting/headers/pull.ts';
 import type { Answer, AnswerParts, RemotingRequest } from '../../remoting/handler.ts';
+import { limits } from '../../shared/limits.ts';
 import type { Cancel, Filter, PullResult } from '../api.ts';
 import type { Handlers, RemotingContext } from './context.ts';
+import { requireQueue } from './context.ts';
 
 /** What one pull hands out at most, as Apache's does for what is in memory; facts/broker.md §3. */
 const pullSizeMaxBytes = 262_144;
@@ -21,8 +23,9 @@ export function pullHandlers(context: RemotingContext): Handlers {
     if (group === undefined) {
       throw new RmqError('GROUP_NOT_FOUND', `subscription group [${header.group}] does not exist`);
     }
-    if (group.isConsumeEnabled) pull(context, header, request, answer);
-    else answer(disabled(header.group));
+    if (!group.isConsumeEnabled) return answer(disabled(header.group));
+    await requireQueue(context.broker, header.topic, header.queueId);
+    pull(context, header, request, answer);
   };
   return [
     [RequestCode.PULL_MESSAGE, handler],
@@ -83,7 +86,9 @@ function pull(
       maxSizeBytes: Math.min(header.maxSizeBytes ?? pullSizeMaxBytes, pullSizeMaxBytes),
       filter,
       pollingTimeMs:
-        isReset || (header.sysFlag & PullFlag.suspend) === 0 ? 0 : header.suspendTimeoutMs,
+        isReset || (header.sysFlag & PullFlag.suspend) === 0
+          ? 0
+          : Math.min(header.suspendTimeoutMs, limits.pollingTimeMaxMs),
     },
     (result) => {
       isAnswered = true;

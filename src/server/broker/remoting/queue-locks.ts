@@ -3,6 +3,7 @@
  * is free. They are lost with the process, as Apache's are.
  */
 import type { Clock } from '../../../platform/clock.ts';
+import { limits } from '../../shared/limits.ts';
 
 const lockLifeMs = 60_000;
 
@@ -14,6 +15,7 @@ export interface QueueName {
 
 export class QueueLocks {
   readonly #clock: Clock;
+  #count = 0;
   readonly #groups = new Map<string, Map<string, { clientId: string; renewedAtMs: number }>>();
 
   constructor(clock: Clock) {
@@ -24,16 +26,29 @@ export class QueueLocks {
   lock(group: string, clientId: string, queues: readonly QueueName[]): QueueName[] {
     const nowMs = this.#clock.monotonicMs();
     let held = this.#groups.get(group);
-    if (held === undefined) this.#groups.set(group, (held = new Map()));
+    if (this.#count >= limits.queueLockCountMax) this.#dropOld(nowMs);
+    if (held === undefined) held = new Map();
+    if (queues.length > 0) this.#groups.set(group, held);
     const locks = held;
     return queues.filter((queue) => {
       const key = keyOf(queue);
       const lock = locks.get(key);
       const isFree = lock === undefined || nowMs - lock.renewedAtMs > lockLifeMs;
       if (!isFree && lock.clientId !== clientId) return false;
+      if (lock === undefined && this.#count >= limits.queueLockCountMax) return false;
+      if (lock === undefined) this.#count++;
       locks.set(key, { clientId, renewedAtMs: nowMs });
       return true;
     });
+  }
+
+  #dropOld(nowMs: number): void {
+    for (const [group, locks] of this.#groups) {
+      for (const [key, lock] of locks) {
+        if (nowMs - lock.renewedAtMs > lockLifeMs && locks.delete(key)) this.#count--;
+      }
+      if (locks.size === 0) this.#groups.delete(group);
+    }
   }
 
   /** Whether somebody of the group holds a queue, so that it consumes in order. */
@@ -50,7 +65,7 @@ export class QueueLocks {
     if (held === undefined) return;
     for (const queue of queues) {
       const key = keyOf(queue);
-      if (held.get(key)?.clientId === clientId) held.delete(key);
+      if (held.get(key)?.clientId === clientId && held.delete(key)) this.#count--;
     }
     if (held.size === 0) this.#groups.delete(group);
   }
