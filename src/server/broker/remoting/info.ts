@@ -50,7 +50,7 @@ function runtime(context: RemotingContext): AnswerParts {
     sendThreadPoolQueueHeadWaitTimeMills: '0',
     sendThreadPoolQueueSize: '0',
     startAcceptSendRequestTimeStamp: '0',
-    timerCongestNum: '0',
+    timerCongestNum: String(sum(context.broker.delayedByTopic.values())),
     timerDequeueTps: '0.0',
     timerEnqueueTps: '0.0',
     timerOffsetBehind: '0',
@@ -58,6 +58,12 @@ function runtime(context: RemotingContext): AnswerParts {
   };
   if (status.refusing !== undefined) table['refusing'] = status.refusing.message;
   return { body: jsonBody({ table }) };
+}
+
+function sum(counts: Iterable<number>): number {
+  let total = 0;
+  for (const count of counts) total += count;
+  return total;
 }
 
 /** A second, of the last minute, hour and day. */

@@ -43,6 +43,9 @@ const timeProperties: readonly string[] = [
   PropertyName.timerDeliverMs,
 ];
 
+/** In all of DELAY, TIMER_DELAY_…, TIMER_DELIVER_MS: one search spares most messages four. */
+const hint = Buffer.from('DEL');
+
 /** What the copies of a parked message may have more than itself. */
 const growthSizeMax = 192;
 
@@ -62,8 +65,7 @@ export function park(
   nowMs: number,
   delayMaxMs: number,
 ): Parked | RmqError | undefined {
-  // One search for DELAY, TIMER_DELAY_… and TIMER_DELIVER_MS, which few messages have.
-  if (!asBuffer(draft.properties).includes('DEL')) return undefined;
+  if (!asBuffer(draft.properties).includes(hint)) return undefined;
   // Prepared and rolled back ones are no messages yet; facts/broker.md §7.
   if ((draft.sysFlag & SysFlag.transactionPrepared) !== 0) return undefined;
   if (findProperty(draft.properties, PropertyName.timerDeleteUniqueKey) !== undefined) {

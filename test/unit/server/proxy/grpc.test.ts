@@ -8,17 +8,21 @@ import {
   Code,
   decodeAckMessageResponse,
   decodeQueryRouteResponse,
+  decodeRecallMessageResponse,
   decodeReceiveMessageResponse,
   decodeSendMessageResponse,
   decodeTelemetryCommand,
   encodeAckMessageRequest,
   encodeQueryRouteRequest,
+  encodeRecallMessageRequest,
   encodeReceiveMessageRequest,
   encodeSendMessageRequest,
   encodeTelemetryCommand,
   type MessageInit,
+  type RecallMessageResponse,
   type ReceiveMessageResponse,
 } from '../../../../src/protocol/grpc/generated/messages.ts';
+import { encodeRecallHandle } from '../../../../src/protocol/message/recall-handle.ts';
 
 let rmq: Awaited<ReturnType<typeof startRmq>>;
 let client: Client;
@@ -26,7 +30,9 @@ const quiet = { info() {}, debug() {}, warn() {}, error() {} };
 const same = (bytes: Buffer): Buffer => bytes;
 
 beforeAll(async () => {
-  rmq = await startRmq({ topics: { orders: {}, raw: {}, polled: {}, fifo: { type: 'FIFO' } } });
+  rmq = await startRmq({
+    topics: { orders: {}, raw: {}, polled: {}, fifo: { type: 'FIFO' }, later: { type: 'DELAY' } },
+  });
   client = new Client(rmq.endpoints.grpc, credentials.createInsecure());
 });
 afterAll(async () => {
@@ -88,6 +94,61 @@ async function send(messages: readonly MessageInit[]) {
 function message(topic: string, init: MessageInit['systemProperties'] = {}): MessageInit {
   const systemProperties = { messageId: 'id-1', ...init };
   return { topic: { name: topic }, body: Buffer.from('hello'), systemProperties };
+}
+
+async function recall(topic: string, recallHandle: string): Promise<RecallMessageResponse> {
+  const request = encodeRecallMessageRequest({ topic: { name: topic }, recallHandle });
+  return decodeRecallMessageResponse(await unary('RecallMessage', request));
+}
+
+describe('delayed messages over gRPC', () => {
+  const at = (messageId: string, delayMs: number): MessageInit =>
+    message('later', { messageId, deliveryTimestampMs: Date.now() + delayMs });
+
+  it('are delivered at their time, and not when recalled', async () => {
+    const dueMs = Date.now() + 300;
+    const sent = await send([
+      message('later', { messageId: 'kept', deliveryTimestampMs: dueMs }),
+      at('gone', 400),
+    ]);
+    expect(sent.entries.map((entry) => entry.status?.code)).toEqual([Code.OK, Code.OK]);
+    const handle = sent.entries[1]?.recallHandle ?? '';
+    expect(await recall('later', handle)).toMatchObject({
+      status: { code: Code.OK },
+      messageId: 'gone',
+    });
+    const answers = await receive('later');
+    expect(Date.now()).toBeGreaterThanOrEqual(dueMs);
+    const [got, ...more] = answers.flatMap((one) => one.message ?? []);
+    expect(more).toEqual([]);
+    expect(got?.systemProperties).toMatchObject({
+      messageId: 'kept',
+      deliveryTimestampMs: dueMs,
+    });
+    expect([...(got?.userProperties.keys() ?? [])]).toEqual([]);
+  });
+
+  it.each([
+    ['no handle', 'later', (): string => 'nonsense', Code.BAD_REQUEST],
+    ['no such topic', 'nowhere', (): string => 'nonsense', Code.TOPIC_NOT_FOUND],
+    ['no delayed topic', 'raw', (): string => 'nonsense', Code.MESSAGE_PROPERTY_CONFLICT_WITH_TYPE],
+    ['no such broker', 'later', (): string => handleOf('later', 'broker-x'), Code.BAD_REQUEST],
+    ['another topic', 'later', (): string => handleOf('raw', 'broker-a'), Code.BAD_REQUEST],
+  ])('recall: %s', async (_name, topic, handle, code) => {
+    expect((await recall(topic, handle())).status?.code).toBe(code);
+  });
+
+  it('refuses a time too far ahead, and a message without one', async () => {
+    const far = await send([at('far', 73 * 3_600_000)]);
+    expect(far.status?.code).toBe(Code.ILLEGAL_DELIVERY_TIME);
+    const plain = await send([message('later')]);
+    expect(plain.status?.code).toBe(Code.MESSAGE_PROPERTY_CONFLICT_WITH_TYPE);
+  });
+});
+
+function handleOf(topic: string, brokerName: string): string {
+  const deliverMs = Date.now() + 10_000;
+  return encodeRecallHandle({ topic, brokerName, deliverMs, uniqueKey: 'id' });
 }
 
 describe('gRPC service', () => {
