@@ -1,6 +1,6 @@
 /**
  * Makes src/protocol/grpc/generated/messages.ts from proto/: a class, a reader and a writer per message
- * of definition.proto and service.proto, plain constants per enum, and one encode/decode pair per
+ * of definition.proto, service.proto and admin.proto, plain constants per enum, and one encode/decode pair per
  * message. Nothing of the schema is left at run time. Skips when the result is newer than its inputs.
  *
  * Timestamps and durations become milliseconds (`born_timestamp` → `bornTimestampMs`), 64-bit fields
@@ -13,7 +13,7 @@ import { fileURLToPath } from 'node:url';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const protoFolder = join(root, 'proto/apache/rocketmq/v2');
-const sources = ['definition.proto', 'service.proto'];
+const sources = ['definition.proto', 'service.proto', 'admin.proto'];
 const target = join(root, 'src/protocol/grpc/generated/messages.ts');
 
 const scalarKinds = {
@@ -23,6 +23,7 @@ const scalarKinds = {
   int64: { type: 'number', empty: '0', wire: 0 },
   bool: { type: 'boolean', empty: 'false', wire: 0 },
   float: { type: 'number', empty: '0', wire: 5 },
+  double: { type: 'number', empty: '0', wire: 1 },
 };
 const timeKinds = {
   '.google.protobuf.Timestamp': 'timestamp',
@@ -35,9 +36,9 @@ function describe(field) {
   const time = timeKinds[resolved?.fullName];
   const name = field.name + (time === undefined ? '' : 'Ms');
   if (field.map) {
-    if (field.type !== 'string' || field.keyType !== 'string')
-      throw new Error(`${field}: map type`);
-    return { field, name, kind: 'map' };
+    if (field.keyType !== 'string') throw new Error(`${field}: map type`);
+    if (field.type === 'string') return { field, name, kind: 'map', type: 'string' };
+    return { field, name, kind: 'messageMap', type: resolved.name };
   }
   if (time !== undefined) return { field, name, kind: time, type: 'number', wire: 2 };
   const isEnum = resolved !== null && 'values' in resolved;
@@ -56,7 +57,9 @@ const isPacked = ({ field, kind }) => field.repeated && kind === 'int32';
 function classOf(type, fields) {
   const lines = fields.map((item) => {
     const { name, kind, field } = item;
-    if (kind === 'map') return `  ${name}: Map<string, string> = new Map();`;
+    if (kind === 'map' || kind === 'messageMap') {
+      return `  ${name}: Map<string, ${item.type}> = new Map();`;
+    }
     if (field.repeated) return `  ${name}: ${item.type}[] = [];`;
     if (hasPresence(item)) return `  ${name}: ${item.type} | undefined = undefined;`;
     return `  ${name}: ${item.type} = ${item.empty};`;
@@ -67,6 +70,9 @@ function classOf(type, fields) {
 function initOf(type, fields) {
   const lines = fields.map(({ name, kind, field, type: of }) => {
     if (kind === 'map') return `  readonly ${name}?: ReadonlyMap<string, string> | undefined;`;
+    if (kind === 'messageMap') {
+      return `  readonly ${name}?: ReadonlyMap<string, ${of}Init> | undefined;`;
+    }
     const one = kind === 'message' ? `${of}Init` : of;
     return `  readonly ${name}?: ${field.repeated ? `readonly ${one}[]` : one} | undefined;`;
   });
@@ -76,9 +82,13 @@ function initOf(type, fields) {
 function readerOf(type, fields) {
   const cases = fields.flatMap((item) => {
     const { name, kind, field, type: of, wire } = item;
-    const tag = (field.id << 3) | (kind === 'map' ? 2 : wire);
+    const isMap = kind === 'map' || kind === 'messageMap';
+    const tag = (field.id << 3) | (isMap ? 2 : wire);
     let action;
     if (kind === 'map') action = `r.stringEntry(m.${name});`;
+    else if (kind === 'messageMap') {
+      action = `r.entry(m.${name}, () => new ${of}(), () => read${of}(r, r.limit()));`;
+    }
     else {
       const read =
         kind === 'message'
@@ -128,6 +138,10 @@ function writerOf(type, fields) {
     if (kind === 'map') {
       return `  if (${variable} !== undefined) w.stringEntries(${(field.id << 3) | 2}, ${variable});`;
     }
+    if (kind === 'messageMap') {
+      return `  if (${variable} !== undefined)
+    w.entries(${(field.id << 3) | 2}, ${variable}, (value) => write${item.type}(w, value));`;
+    }
     if (isPacked(item)) {
       return `  if (${variable} !== undefined && ${variable}.length > 0) w.packedInt32(${(field.id << 3) | 2}, ${variable});`;
     }
@@ -141,6 +155,9 @@ function writerOf(type, fields) {
     const absent = hasPresence(item) || kind === 'bytes' ? '' : ` && ${variable} !== ${item.empty}`;
     return `  if (${variable} !== undefined${absent}) {\n    ${writeValue(item, variable)}\n  }`;
   });
+  if (lines.length === 0) {
+    return `function write${type.name}(_w: Writer, _m: ${type.name}Init): void {}`;
+  }
   return `function write${type.name}(w: Writer, m: ${type.name}Init): void {\n${lines.join('\n')}\n}`;
 }
 

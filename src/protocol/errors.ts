@@ -65,6 +65,7 @@ export const errorKinds = {
   MESSAGE_ILLEGAL: kind(13, 40016, 2, false, 'The message breaks a rule of its topic.'),
   MESSAGE_TYPE_MISMATCH: kind(29, 40014, 2, false, "The message's type is not the topic's."),
   MESSAGE_NOT_FOUND: kind(208, 40401, 5, true, 'There is no such message, or none yet.'),
+  CLIENT_NOT_FOUND: kind(206, 40400, 5, false, 'No such client is connected.'),
   TRANSACTION_NOT_FOUND: kind(1, 50001, 5, false, 'No open transaction of that id.'),
   ILLEGAL_DELIVERY_TIME: kind(13, 40012, 2, false, 'The delivery time is too far ahead.'),
   ILLEGAL_FILTER: kind(23, 40010, 2, false, 'The filter expression cannot be parsed.'),

@@ -97,6 +97,7 @@ function traceLogger(hardware: Hardware, incarnation: Incarnation, part: string)
     warn: at('WARN'),
     info: at('INFO'),
     debug: at('DEBUG'),
+    setLevel: () => {},
     named: (name) => traceLogger(hardware, incarnation, `${part}${name}: `),
   };
 }

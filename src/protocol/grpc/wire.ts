@@ -73,6 +73,13 @@ export class Reader {
     return value;
   }
 
+  double(): number {
+    if (this.end - this.at < 8) this.fail('double cut short');
+    const value = this.#buffer.readDoubleLE(this.at);
+    this.at += 8;
+    return value;
+  }
+
   /** Reads a length; the position where the delimited field ends. */
   limit(): number {
     const size = this.#low32();
@@ -108,6 +115,21 @@ export class Reader {
     }
     this.close(end);
     target.set(key, value);
+  }
+
+  /** An entry of a map of messages; `read` reads one with its length. */
+  entry<T>(target: Map<string, T>, empty: () => T, read: () => T): void {
+    const end = this.limit();
+    let key = '';
+    let value: T | undefined;
+    while (this.at < end) {
+      const tag = this.tag();
+      if (tag === 10) key = this.string();
+      else if (tag === 18) value = read();
+      else this.skip(tag);
+    }
+    this.close(end);
+    target.set(key, value ?? empty());
   }
 
   /** google.protobuf.Timestamp or Duration. */
@@ -241,6 +263,13 @@ export class Writer {
     this.varint(tag);
   }
 
+  double(tag: number, value: number): void {
+    this.#reserve(8);
+    this.#at -= 8;
+    this.#buffer.writeDoubleLE(value, this.#at);
+    this.varint(tag);
+  }
+
   string(tag: number, value: string): void {
     const size = Buffer.byteLength(value, 'utf8');
     this.#reserve(size);
@@ -264,6 +293,17 @@ export class Writer {
     for (const [key, value] of entries) {
       const mark = this.mark();
       this.string(18, value);
+      this.string(10, key);
+      this.message(tag, mark);
+    }
+  }
+
+  entries<T>(tag: number, entries: ReadonlyMap<string, T>, write: (value: T) => void): void {
+    for (const [key, value] of entries) {
+      const mark = this.mark();
+      const inner = this.mark();
+      write(value);
+      this.message(18, inner);
       this.string(10, key);
       this.message(tag, mark);
     }

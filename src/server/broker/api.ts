@@ -258,6 +258,16 @@ export interface TransactionChecker {
   check(check: TransactionCheck): boolean;
 }
 
+export interface KeyQuery {
+  readonly topic: string;
+  readonly key: string;
+  readonly kind: 'key' | 'uniqueKey' | 'tag';
+  /** Store times, Unix ms, both included. */
+  readonly beginMs: number;
+  readonly endMs: number;
+  readonly maxCount: number;
+}
+
 export interface QueueRange {
   readonly queueId: number;
   readonly minOffset: QueueOffset;
@@ -324,5 +334,7 @@ export interface BrokerApi {
    */
   putOffset(group: string, topic: string, queueId: number, offset: QueueOffset): Promise<void>;
   offsetByTime(topic: string, queueId: number, timestampMs: number): Promise<QueueOffset>;
+  /** Messages of a topic by KEYS, UNIQ_KEY or tag, newest first. */
+  findByKey(query: KeyQuery): Promise<readonly StoredMessage[]>;
   messageAt(offset: PhysicalOffset): Promise<StoredMessage | undefined>;
 }

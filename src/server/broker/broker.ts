@@ -22,6 +22,7 @@ import type {
   DeadLetterRequest,
   EndTransactionRequest,
   GroupConfig,
+  KeyQuery,
   LiteSubscriptionRequest,
   LiteUnsubscribed,
   PopRequest,
@@ -451,6 +452,10 @@ export class Broker implements BrokerApi {
 
   offsetByTime(topic: string, queueId: number, timestampMs: number): Promise<QueueOffset> {
     return this.store.offsetByTime(this.store.queue(topic, queueId), timestampMs);
+  }
+
+  findByKey(query: KeyQuery): Promise<readonly StoredMessage[]> {
+    return this.store.findByKey(query);
   }
 
   messageAt(offset: PhysicalOffset): Promise<StoredMessage | undefined> {

@@ -3,6 +3,7 @@
  * up again in the background while they are used. When a lookup cannot reach anybody, the last value
  * stays; when it says that there is none, the value goes.
  */
+import { isDeepStrictEqual } from 'node:util';
 import type { Clock } from '../../platform/clock.ts';
 import { asRmqError, RmqError } from '../../protocol/errors.ts';
 import type { Reply } from '../../util/reply.ts';
@@ -25,6 +26,7 @@ export class CachedLookup<T> {
   readonly #clock: Clock;
   readonly #refreshAfterMs: number;
   readonly #look: (name: string) => Promise<T>;
+  readonly #changed: (value: T) => void;
   readonly #entries = new Map<string, Entry<T>>();
 
   constructor(options: {
@@ -32,10 +34,13 @@ export class CachedLookup<T> {
     readonly refreshAfterMs: number;
     /** @throws RmqError; one of kind "not found" removes the value. */
     readonly look: (name: string) => Promise<T>;
+    /** Hears of values that differ from the last one of their name. */
+    readonly changed?: (value: T) => void;
   }) {
     this.#clock = options.clock;
     this.#refreshAfterMs = options.refreshAfterMs;
     this.#look = options.look;
+    this.#changed = options.changed ?? ((): void => {});
   }
 
   get(name: string, reply: Reply<T, RmqError>): void {
@@ -82,6 +87,8 @@ export class CachedLookup<T> {
     entry.lookedAtMs = this.#clock.monotonicMs();
     this.#look(name).then(
       (value) => {
+        const before = entry.value;
+        if (before !== undefined && !isDeepStrictEqual(before, value)) this.#changed(value);
         entry.value = value;
         entry.isFresh = true;
         this.#done(entry, value);

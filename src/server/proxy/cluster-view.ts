@@ -44,6 +44,8 @@ export interface ClusterView {
   brokers(): readonly BrokerApi[];
   /** The group's configuration, cached; defaults when no broker answers in time. */
   group(group: string, reply: Reply<GroupConfig, RmqError>): void;
+  /** Hears of groups in use whose configuration an operator has changed. */
+  onGroupChanged(listener: (group: GroupConfig) => void): void;
   /** Live proxies of the cluster, this one included, sorted by address; stable between changes. */
   liveProxies(): readonly ProxyAddress[];
 }

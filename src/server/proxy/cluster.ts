@@ -67,6 +67,7 @@ export class NameServerCluster implements ClusterView {
   readonly #registration: ProxyRegistration;
   readonly #routes: CachedLookup<TopicRoute>;
   readonly #groups: CachedLookup<GroupConfig>;
+  readonly #groupListeners: ((group: GroupConfig) => void)[] = [];
   readonly #remotes = new Map<string, RemoteBroker>();
   /** Ends the transaction checks of a broker, by its name. */
   readonly #watches = new Map<string, Cancel>();
@@ -96,6 +97,9 @@ export class NameServerCluster implements ClusterView {
       clock,
       refreshAfterMs,
       look: (group) => this.#lookGroup(group),
+      changed: (group) => {
+        for (const listener of this.#groupListeners) listener(group);
+      },
     });
     this.#brokers = sortedByName([...options.localBrokers.values()]);
     this.#proxies = [options.self];
@@ -139,6 +143,10 @@ export class NameServerCluster implements ClusterView {
 
   group(group: string, reply: Reply<GroupConfig, RmqError>): void {
     this.#groups.get(group, reply);
+  }
+
+  onGroupChanged(listener: (group: GroupConfig) => void): void {
+    this.#groupListeners.push(listener);
   }
 
   liveProxies(): readonly ProxyAddress[] {

@@ -7,16 +7,21 @@ import type { Files } from '../../platform/files.ts';
 import type { HostPort, Network } from '../../platform/network.ts';
 import type { Random } from '../../platform/random.ts';
 import type { Tls } from '../../platform/tls.ts';
+import { version } from '../../platform/version.ts';
 import type { Service } from '../../transport/grpc/call.ts';
 import type { GrpcTransport } from '../../transport/grpc/transport.ts';
 import type { Logger } from '../shared/logger.ts';
+import { ClientCommands } from './client-commands.ts';
 import type { ClusterView, ProxyAddress } from './cluster-view.ts';
+import { adminService } from './grpc/admin/admin-service.ts';
 import { loadCertificate } from './grpc/certificate.ts';
 import { ParkedPolls } from './grpc/parked-polls.ts';
 import { messagingService } from './grpc/service.ts';
+import { pushGroupSettings } from './grpc/telemetry.ts';
 import { makeTransport, type TransportKind } from './grpc/transports.ts';
 import { LiteClients } from './lite-clients.ts';
 import type { Producers } from './producers.ts';
+import { Rates } from './rates.ts';
 import { Receipts } from './receipts.ts';
 import type { SentTransactions } from './sent-transactions.ts';
 import { ClientRegistry } from './settings.ts';
@@ -48,7 +53,8 @@ export class GrpcProxy {
   readonly #receipts: Receipts;
   readonly #parked: ParkedPolls = new ParkedPolls();
   readonly #options: GrpcProxyOptions;
-  readonly #service: Service;
+  readonly #services: readonly Service[];
+  readonly #commands: ClientCommands;
   #transport: GrpcTransport | undefined = undefined;
   #stopping: Promise<void> | undefined = undefined;
 
@@ -65,9 +71,19 @@ export class GrpcProxy {
       },
     });
     const lite = new LiteClients({ cluster, clients: this.#clients });
-    const shared = { clients: this.#clients, receipts: this.#receipts, parked: this.#parked, lite };
-    const context = { ...options, ...shared };
-    this.#service = messagingService(context);
+    this.#commands = new ClientCommands({ clients: this.#clients, clock });
+    const context = {
+      ...options,
+      clients: this.#clients,
+      receipts: this.#receipts,
+      parked: this.#parked,
+      lite,
+      commands: this.#commands,
+      rates: new Rates(clock),
+      version,
+    };
+    this.#services = [messagingService(context), adminService(context)];
+    cluster.onGroupChanged((group) => pushGroupSettings(context, group));
   }
 
   get clientCount(): number {
@@ -78,7 +94,7 @@ export class GrpcProxy {
   async start(address: HostPort): Promise<HostPort> {
     const { clock, random, logger, files, dataDir, network, tlsPort, tls } = this.#options;
     this.#transport = await makeTransport(this.#options.transport, {
-      services: [this.#service],
+      services: this.#services,
       clock,
       network,
       tls: tlsPort,
@@ -102,6 +118,7 @@ export class GrpcProxy {
     this.#clients.stop();
     this.#receipts.stop();
     this.#parked.close();
+    this.#commands.stop();
     await this.#receipts.giveBackAll();
     // Behind one address for several proxies, clients come back to another one (facts/grpc-v2.md §4).
     const reconnect = {

@@ -24,8 +24,8 @@ import {
   searchOffsetHeader,
   updateOffsetHeader,
 } from '../../protocol/remoting/headers/offsets.ts';
-import { viewMessageHeader } from '../../protocol/remoting/headers/pull.ts';
-import type { GroupConfig, QueueRange, TopicConfig } from '../broker/api.ts';
+import { queryMessageHeader, viewMessageHeader } from '../../protocol/remoting/headers/pull.ts';
+import type { GroupConfig, KeyQuery, QueueRange, TopicConfig } from '../broker/api.ts';
 import { decodeRecords } from './remote-broker-messages.ts';
 
 /** Whoever can ask a broker. */
@@ -194,4 +194,27 @@ export async function messageAt(
   const records = decodeRecords(answer.body);
   if (records instanceof RmqError) throw records;
   return records[0];
+}
+
+const indexTypes = { key: 'K', uniqueKey: 'U', tag: 'T' } as const;
+
+export async function findByKey(
+  caller: Caller,
+  { topic, key, kind, beginMs, endMs, maxCount }: KeyQuery,
+): Promise<readonly StoredMessage[]> {
+  const extFields = queryMessageHeader.encode({
+    topic,
+    key,
+    maxCount,
+    beginTimestamp: String(beginMs),
+    endTimestamp: String(endMs),
+    indexType: indexTypes[kind],
+    isUniqueKeyQuery: kind === 'uniqueKey' ? 'true' : undefined,
+  });
+  const code = RequestCode.QUERY_MESSAGE;
+  const answer = await ask(caller, { code, extFields }, [ResponseCode.QUERY_NOT_FOUND]);
+  if (answer === undefined) return [];
+  const records = decodeRecords(answer.body);
+  if (records instanceof RmqError) throw records;
+  return records;
 }

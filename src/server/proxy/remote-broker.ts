@@ -25,6 +25,7 @@ import type {
   DeadLetterRequest,
   EndTransactionRequest,
   GroupConfig,
+  KeyQuery,
   LiteSubscriptionRequest,
   PopRequest,
   PopResult,
@@ -339,6 +340,10 @@ export class RemoteBroker implements BrokerApi {
 
   offsetByTime(topic: string, queueId: number, timestampMs: number): Promise<QueueOffset> {
     return admin.offsetByTime(this, { topic, queueId, timestampMs });
+  }
+
+  findByKey(query: KeyQuery): Promise<readonly StoredMessage[]> {
+    return admin.findByKey(this, query);
   }
 
   messageAt(offset: PhysicalOffset): Promise<StoredMessage | undefined> {

@@ -13,6 +13,8 @@ export interface Logger {
   debug(text: string, fields?: LogFields): void;
   /** The same log with the part's name in front of each line. */
   named(part: string): Logger;
+  /** From now on, for this log and all that were named from it. */
+  setLevel(level: LogLevel): void;
 }
 
 const order: Readonly<Record<LogLevel, number>> = { error: 0, warn: 1, info: 2, debug: 3 };
@@ -22,11 +24,22 @@ export function createLogger(options: {
   readonly level: LogLevel;
   readonly clock: Clock;
   readonly write: (line: string) => void;
-  readonly part?: string;
 }): Logger {
-  const { level, clock, write, part } = options;
+  const { clock, write } = options;
+  const shared = { level: options.level };
+  return partLogger({ shared, clock, write }, undefined);
+}
+
+interface Shared {
+  readonly shared: { level: LogLevel };
+  readonly clock: Clock;
+  readonly write: (line: string) => void;
+}
+
+function partLogger(to: Shared, part: string | undefined): Logger {
+  const { shared, clock, write } = to;
   const log = (at: LogLevel, text: string, fields: LogFields | undefined): void => {
-    if (order[at] > order[level]) return;
+    if (order[at] > order[shared.level]) return;
     const time = new Date(clock.nowMs()).toISOString();
     const name = part === undefined ? '' : `${part}: `;
     write(`${time} ${at.toUpperCase().padEnd(5)} ${name}${text}${formatFields(fields)}\n`);
@@ -36,8 +49,10 @@ export function createLogger(options: {
     warn: (text, fields) => log('warn', text, fields),
     info: (text, fields) => log('info', text, fields),
     debug: (text, fields) => log('debug', text, fields),
-    named: (name) =>
-      createLogger({ ...options, part: part === undefined ? name : `${part}.${name}` }),
+    named: (name) => partLogger(to, part === undefined ? name : `${part}.${name}`),
+    setLevel: (level) => {
+      shared.level = level;
+    },
   };
 }
 
@@ -59,4 +74,5 @@ export const silentLogger: Logger = {
   info: () => {},
   debug: () => {},
   named: () => silentLogger,
+  setLevel: () => {},
 };

@@ -192,6 +192,7 @@ class Receiver {
       out.send(encodeReceiveMessageResponse({ status }));
       return this.#end(out);
     }
+    this.#context.rates.delivered(messages.length);
     out.send(encodeReceiveMessageResponse({ status: okStatus }));
     for (const popped of messages) {
       if (wanted.request.autoRenew) this.#hold(caller, broker, wanted, popped);

@@ -148,6 +148,7 @@ class Sender {
     const request = { drafts: placed, producerGroup: topic, createFrom: undefined };
     broker.send(request, (results) => {
       if (results instanceof Error) return next(results);
+      this.#context.rates.sent(results.length);
       this.#remember(topic, drafts, results, target.share.brokerName);
       reply(answerOf(results));
     });

@@ -61,7 +61,9 @@ class TelemetryStream implements InStream, CommandSink {
       const { clientId } = identify(this.#call);
       const command = decodeTelemetryCommand(message);
       const client = this.#context.clients.touch(clientId, this.#call);
-      if (command.settings === undefined) return; // Answers to commands: nobody asks yet.
+      if (command.settings === undefined) {
+        return this.#context.commands.answered(clientId, command);
+      }
       checkSettings(command.settings);
       client.settings = command.settings;
       client.sink = this;
@@ -144,6 +146,14 @@ class TelemetryStream implements InStream, CommandSink {
     client.sink = undefined;
     this.#context.producers.remove(client);
     this.#context.lite.gone(client);
+  }
+}
+
+/** An operator has changed a group: its connected consumers hear of it. */
+export function pushGroupSettings({ clients }: ServiceContext, group: GroupConfig): void {
+  for (const { settings, sink } of clients.all()) {
+    if (settings?.subscription?.group?.name !== group.group) continue;
+    sink?.send({ status: okStatus, settings: consumerSettings(settings, group) });
   }
 }
 
