@@ -88,8 +88,7 @@ function readerOf(type, fields) {
     if (kind === 'map') action = `r.stringEntry(m.${name});`;
     else if (kind === 'messageMap') {
       action = `r.entry(m.${name}, () => new ${of}(), () => read${of}(r, r.limit()));`;
-    }
-    else {
+    } else {
       const read =
         kind === 'message'
           ? `read${of}(r, r.limit())`
