@@ -8,6 +8,7 @@ import { NameServerCluster } from './proxy/cluster.ts';
 import { GrpcProxy } from './proxy/grpc-proxy.ts';
 import { Producers } from './proxy/producers.ts';
 import { RemoteChecks } from './proxy/remote-checks.ts';
+import { RemoteLite } from './proxy/remote-lite.ts';
 import { SentTransactions } from './proxy/sent-transactions.ts';
 import { Advertised } from './shared/advertise.ts';
 import type { ServerSettings } from './shared/settings.ts';
@@ -49,6 +50,7 @@ export async function startProxyRole(options: {
     logger,
     checker: producers,
     checks,
+    lite: new RemoteLite(client),
     localBrokers: new Map(
       localBroker === undefined ? [] : [[localBroker.brokerName, localBroker] as const],
     ),

@@ -1,10 +1,15 @@
+import type { BrokerApi } from '../../src/server/broker/api.ts';
 import { RemoteBroker } from '../../src/server/proxy/remote-broker.ts';
+import { RemoteLite } from '../../src/server/proxy/remote-lite.ts';
 import { newClient, startBroker } from '../support/remote-cluster.ts';
 import { brokerApiSuite } from './broker-api.ts';
+import { liteTests } from './lite.ts';
 
-brokerApiSuite('Broker in the same process', () => startBroker());
+brokerApiSuite('Broker in the same process', () => startBroker(), [liteTests]);
 
-brokerApiSuite('RemoteBroker over a socket', async () => {
+brokerApiSuite('RemoteBroker over a socket', openRemote, [liteTests]);
+
+async function openRemote(): Promise<{ readonly broker: BrokerApi; stop(): Promise<void> }> {
   const { address, stop } = await startBroker();
   const client = newClient();
   const broker = new RemoteBroker({
@@ -12,6 +17,7 @@ brokerApiSuite('RemoteBroker over a socket', async () => {
     brokerName: 'broker-a',
     address,
     client,
+    lite: new RemoteLite(client),
   });
   return {
     broker,
@@ -20,4 +26,4 @@ brokerApiSuite('RemoteBroker over a socket', async () => {
       await stop();
     },
   };
-});
+}

@@ -115,6 +115,7 @@ const bodies = (popped: PopResult): string[] =>
 export function brokerApiSuite(
   name: string,
   open: () => Promise<{ readonly broker: BrokerApi; stop(): Promise<void> }>,
+  more: readonly ((opened: () => Promise<BrokerApi>) => void)[] = [],
 ): void {
   const opened = async (): Promise<BrokerApi> => {
     const { broker, stop } = await open();
@@ -125,6 +126,7 @@ export function brokerApiSuite(
     messageTests(opened);
     deliveryTests(opened);
     configurationTests(opened);
+    for (const tests of more) tests(opened);
   });
 }
 

@@ -26,6 +26,7 @@ import type { ClusterView, ProxyAddress, TopicRoute } from './cluster-view.ts';
 import { ProxyRegistration } from './proxy-registration.ts';
 import { RemoteBroker } from './remote-broker.ts';
 import type { RemoteChecks } from './remote-checks.ts';
+import type { RemoteLite } from './remote-lite.ts';
 
 const lookIntervalMs = 1_000;
 /** How long one broker is waited for before another one is asked about a topic or group. */
@@ -53,6 +54,7 @@ export interface NameServerClusterOptions {
   /** Asks the producers of this proxy about open transactions. */
   readonly checker: TransactionChecker;
   readonly checks: RemoteChecks;
+  readonly lite: RemoteLite;
   readonly clock: Clock;
   readonly logger: Logger;
   /** Brokers of this process by name; preferred over a connection. */
@@ -209,7 +211,7 @@ export class NameServerCluster implements ClusterView {
   }
 
   #takeMasters(masters: readonly MasterAddress[]): void {
-    const { localBrokers, client, checks } = this.#options;
+    const { localBrokers, client, checks, lite } = this.#options;
     const live = masters.filter(({ brokerName }) => !localBrokers.has(brokerName));
     const names = new Set(live.map(({ brokerName }) => brokerName));
     let isChanged = false;
@@ -230,6 +232,7 @@ export class NameServerCluster implements ClusterView {
         address,
         client,
         checks,
+        lite,
         unreachable: (name, how) => this.#unreachable(name, how),
       });
       this.#remotes.set(brokerName, remote);

@@ -27,6 +27,7 @@ import type {
   GroupConfig,
   KeyQuery,
   LiteSubscriptionRequest,
+  LiteUnsubscribed,
   PopRequest,
   PopResult,
   PullRequest,
@@ -57,6 +58,7 @@ import {
 } from './remote-broker-receipts.ts';
 import { encodeEndTransaction, transactionError } from './remote-broker-transactions.ts';
 import type { RemoteChecks } from './remote-checks.ts';
+import { encodeLitePop, encodeLiteSync, type RemoteLite } from './remote-lite.ts';
 
 const timeoutMs = 6_000;
 const delayProperties: readonly string[] = [
@@ -80,6 +82,7 @@ export class RemoteBroker implements BrokerApi {
   readonly #client: RemotingClient;
   readonly #unreachable: (brokerName: string, how: 'refused' | 'silent') => void;
   readonly #checks: RemoteChecks | undefined;
+  readonly #lite: RemoteLite | undefined;
 
   /** `unreachable` hears of every refused or lost connection and of every send without an answer. */
   constructor(options: {
@@ -89,6 +92,8 @@ export class RemoteBroker implements BrokerApi {
     readonly client: RemotingClient;
     /** Without it transaction checks of this broker reach nobody here. */
     readonly checks?: RemoteChecks;
+    /** Without it ends of lite subscriptions are not heard of. */
+    readonly lite?: RemoteLite;
     readonly unreachable?: (brokerName: string, how: 'refused' | 'silent') => void;
   }) {
     this.clusterName = options.clusterName;
@@ -96,6 +101,7 @@ export class RemoteBroker implements BrokerApi {
     this.address = options.address;
     this.#client = options.client;
     this.#checks = options.checks;
+    this.#lite = options.lite;
     this.#unreachable = options.unreachable ?? ((): void => {});
   }
 
@@ -123,13 +129,16 @@ export class RemoteBroker implements BrokerApi {
     });
   }
 
-  syncLiteSubscription(_request: LiteSubscriptionRequest, reply: Reply<undefined, RmqError>): void {
-    const text = `broker ${this.brokerName} is another process: lite topics need proxy and broker in one`;
-    reply(new RmqError('NOT_SUPPORTED', text));
+  syncLiteSubscription(request: LiteSubscriptionRequest, reply: Reply<undefined, RmqError>): void {
+    const body = encodeLiteSync(request);
+    this.#request(RequestCode.LITE_SUBSCRIPTION_CTL, {}, body, timeoutMs, (answer) => {
+      if (answer instanceof RmqError) reply(answer);
+      else reply(answer.code === 0 ? undefined : answerError(answer));
+    });
   }
 
-  onLiteUnsubscribed(): Cancel {
-    return () => undefined;
+  onLiteUnsubscribed(listener: (gone: LiteUnsubscribed) => void): Cancel {
+    return this.#lite?.listen(this.address, listener) ?? ((): void => {});
   }
 
   send(request: SendRequest, reply: Reply<readonly SendResult[], RmqError>): void {
@@ -168,10 +177,17 @@ export class RemoteBroker implements BrokerApi {
   pop(request: PopRequest, reply: Reply<PopResult, RmqError>): Cancel {
     let isAnswered = false;
     const waitMs = request.pollingTimeMs + pollingMarginMs;
-    const fields = encodePop(request, this.brokerName);
-    this.#request(RequestCode.POP_MESSAGE, fields, undefined, waitMs, (answer) => {
+    const { liteClientId } = request;
+    const isLite = liteClientId !== undefined;
+    const fields = isLite
+      ? encodeLitePop(request, liteClientId, this.brokerName)
+      : encodePop(request, this.brokerName);
+    const code = isLite ? RequestCode.POP_LITE_MESSAGE : RequestCode.POP_MESSAGE;
+    // Of lite topics each record says its deliveries, not the answer.
+    const asked = isLite ? { ...request, isOrdered: false } : request;
+    this.#request(code, fields, undefined, waitMs, (answer) => {
       const result =
-        answer instanceof RmqError ? answer : decodePopAnswer(request, this.brokerName, answer);
+        answer instanceof RmqError ? answer : decodePopAnswer(asked, this.brokerName, answer);
       if (!isAnswered) {
         isAnswered = true;
         reply(result);

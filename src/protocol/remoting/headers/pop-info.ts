@@ -35,12 +35,16 @@ export interface ExtraInfo {
   readonly queueOffset: number;
   /** undefined when there are only eight words. */
   readonly physicalOffset: number | undefined;
+  /** Ours, a tenth word: a lite topic under the topic that the request names. */
+  readonly liteTopic?: string | undefined;
 }
 
 export function formatExtraInfo(info: ExtraInfo): string {
   const { startOffset, popTimeMs, invisibleTimeMs, reviveQueueId, retry, brokerName } = info;
   const words = `${startOffset} ${popTimeMs} ${invisibleTimeMs} ${reviveQueueId} ${retry} ${brokerName} ${info.queueId} ${info.queueOffset}`;
-  return info.physicalOffset === undefined ? words : `${words} ${info.physicalOffset}`;
+  if (info.physicalOffset === undefined) return words;
+  const nine = `${words} ${info.physicalOffset}`;
+  return info.liteTopic === undefined ? nine : `${nine} ${info.liteTopic}`;
 }
 
 /** undefined when it is none: fewer than eight words, or a number that is none. */
@@ -60,6 +64,7 @@ export function parseExtraInfo(text: string): ExtraInfo | undefined {
     queueId: wordNumber(queueId),
     queueOffset: wordNumber(offset),
     physicalOffset: words[8] === undefined ? undefined : wordNumber(words[8]),
+    liteTopic: words[9],
   };
   const isGood =
     info.popTimeMs >= 0 &&

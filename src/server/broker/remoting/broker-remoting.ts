@@ -13,6 +13,7 @@ import { clientHandlers } from './clients.ts';
 import type { HostedBroker, RemotingContext } from './context.ts';
 import { groupHandlers } from './groups.ts';
 import { infoHandlers } from './info.ts';
+import { LiteSessions, liteHandlers, tellOfLite } from './lite.ts';
 import { maintenanceHandlers } from './maintenance.ts';
 import { messageHandlers } from './messages.ts';
 import { offsetHandlers } from './offsets.ts';
@@ -46,6 +47,7 @@ export interface BrokerRemotingOptions {
 export class BrokerRemoting {
   readonly #context: RemotingContext;
   #stopChecks: Cancel = () => {};
+  #stopLite: Cancel = () => {};
 
   constructor(options: BrokerRemotingOptions) {
     const { broker, clock, logger } = options;
@@ -58,6 +60,7 @@ export class BrokerRemoting {
       clients: new ClientRegistry(clock, isNotified),
       locks: new QueueLocks(clock),
       parked: new ParkedRequests(),
+      lite: new LiteSessions(),
       resets: new PendingResets(),
       modes: new RequestModes(broker.store),
       statistics: new Statistics(broker, clock),
@@ -82,10 +85,12 @@ export class BrokerRemoting {
     clients.start();
     statistics.start();
     this.#stopChecks = broker.addTransactionChecker(new RemotingChecker(clients));
+    this.#stopLite = tellOfLite(this.#context);
   }
 
   stop(): void {
     this.#stopChecks();
+    this.#stopLite();
     this.#context.clients.stop();
     this.#context.statistics.stop();
   }
@@ -96,6 +101,7 @@ export class BrokerRemoting {
       ...sendHandlers(context),
       ...pullHandlers(context),
       ...popHandlers(context),
+      ...liteHandlers(context),
       ...offsetHandlers(context),
       ...topicHandlers(context),
       ...groupHandlers(context),

@@ -10,6 +10,7 @@ import type { BrokerApi, TopicConfig } from '../api.ts';
 import type { CommittedOffset } from '../delivery/delivery.ts';
 import type { RequestModes } from './assignments.ts';
 import type { ClientRegistry } from './client-registry.ts';
+import type { LiteSessions } from './lite.ts';
 import type { ParkedRequests } from './parked-requests.ts';
 import type { QueueLocks } from './queue-locks.ts';
 import type { PendingResets } from './resets.ts';
@@ -50,6 +51,7 @@ export interface RemotingContext {
   readonly clients: ClientRegistry;
   readonly locks: QueueLocks;
   readonly parked: ParkedRequests;
+  readonly lite: LiteSessions;
   readonly resets: PendingResets;
   readonly modes: RequestModes;
   readonly statistics: Statistics;

@@ -52,7 +52,17 @@ export function popHandlers(context: RemotingContext): Handlers {
 }
 
 function pop(context: RemotingContext, request: RemotingRequest, answer: Answer): void {
-  const header = popHeader.decode(request.extFields);
+  popAs(context, request, popHeader.decode(request.extFields), undefined, answer);
+}
+
+/** Of lite topics for a client that subscribes to some, else of the topic's queues. */
+export function popAs(
+  context: RemotingContext,
+  request: RemotingRequest,
+  header: PopHeader,
+  liteClientId: string | undefined,
+  answer: Answer,
+): void {
   if (header.maxCount > popCountMax) {
     answer(
       new RmqError(
@@ -87,6 +97,7 @@ function pop(context: RemotingContext, request: RemotingRequest, answer: Answer)
       startFrom: header.initMode === PopInitMode.max ? 'MAX' : 'MIN',
       isOrdered: header.isOrdered,
       attemptId: header.attemptId,
+      liteClientId,
     },
     (result) => {
       isAnswered = true;

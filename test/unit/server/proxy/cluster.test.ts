@@ -6,6 +6,7 @@ import { NameServerCluster } from '../../../../src/server/proxy/cluster.ts';
 import type { TopicRoute } from '../../../../src/server/proxy/cluster-view.ts';
 import { Producers } from '../../../../src/server/proxy/producers.ts';
 import { RemoteChecks } from '../../../../src/server/proxy/remote-checks.ts';
+import { RemoteLite } from '../../../../src/server/proxy/remote-lite.ts';
 import { SentTransactions } from '../../../../src/server/proxy/sent-transactions.ts';
 import { silentLogger } from '../../../../src/server/shared/logger.ts';
 import { draft, pop, sendAll } from '../../../contract/broker-api.ts';
@@ -26,6 +27,7 @@ async function startCluster(
     logger: silentLogger,
     checker: new Producers(new SentTransactions()),
     checks: new RemoteChecks({ client, clock, logger: silentLogger }),
+    lite: new RemoteLite(client),
     localBrokers: new Map(local === undefined ? [] : [[local.brokerName, local]]),
     registerIntervalMs: 200,
     registrationWindowMs: 1_000,
