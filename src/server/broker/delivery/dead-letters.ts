@@ -8,6 +8,7 @@ import {
   withoutProperties,
   withProperties,
 } from '../../../protocol/message/properties.ts';
+import { PropertyName } from '../../../protocol/message/property-names.ts';
 import type { Logger } from '../../shared/logger.ts';
 import type { MessageStore } from '../../store/message-store.ts';
 import { type TopicTable, topicOf } from '../topics/topic-table.ts';
@@ -40,8 +41,12 @@ export class DeadLetters {
     const firstTopic = findProperty(message.properties, 'RETRY_TOPIC') ?? message.topic;
     const firstId = findProperty(message.properties, 'ORIGIN_MESSAGE_ID') ?? id;
     const uniqueKey = findProperty(message.properties, 'UNIQ_KEY') ?? id;
-    // A delay that has passed must not delay the copy.
-    const kept = withoutProperties(message.properties, ['DELAY', 'TIMER_DELIVER_MS']);
+    // A delay that has passed must not delay the copy, nor end its timer again.
+    const kept = withoutProperties(message.properties, [
+      PropertyName.delayLevel,
+      PropertyName.timerDeliverMs,
+      PropertyName.timerSource,
+    ]);
     const properties = withProperties(
       kept,
       new Map([

@@ -49,7 +49,6 @@ export class PendingTimers implements DerivedState {
   /** Ended, and maybe still in the database. */
   #ended = new Set<string>();
   readonly #countByTopic = new Map<string, number>();
-  #count = 0;
   /** No timer's record lies below this offset of the log. */
   #lowestOffset = Number.POSITIVE_INFINITY;
   #newestLevelMs = 0;
@@ -68,10 +67,6 @@ export class PendingTimers implements DerivedState {
   /** Whether the database has more than memory. */
   get isPartial(): boolean {
     return this.#nearEnd !== end;
-  }
-
-  get count(): number {
-    return this.#count;
   }
 
   /** Waiting messages by the topic they are for. */
@@ -105,7 +100,6 @@ export class PendingTimers implements DerivedState {
     this.#unwritten.clear();
     this.#ended.clear();
     this.#countByTopic.clear();
-    this.#count = 0;
     this.#lowestOffset = Number.POSITIVE_INFINITY;
   }
 
@@ -143,7 +137,6 @@ export class PendingTimers implements DerivedState {
   }
 
   #counted(timer: Timer): void {
-    this.#count++;
     this.#countByTopic.set(timer.topic, (this.#countByTopic.get(timer.topic) ?? 0) + 1);
     this.#lowestOffset = Math.min(this.#lowestOffset, timer.physicalOffset);
     if (timer.level === 0) return;
@@ -186,7 +179,6 @@ export class PendingTimers implements DerivedState {
   }
 
   #uncounted(topic: string): void {
-    this.#count = Math.max(0, this.#count - 1);
     const count = (this.#countByTopic.get(topic) ?? 0) - 1;
     if (count > 0) this.#countByTopic.set(topic, count);
     else this.#countByTopic.delete(topic);
@@ -327,7 +319,7 @@ export class PendingTimers implements DerivedState {
   /** See `DerivedState`: timers below are appended anew first, and the segments go a round later. */
   async isDeletable(offset: PhysicalOffset): Promise<boolean> {
     if (this.#store === undefined) return false;
-    if (this.#count === 0 || this.#lowestOffset >= offset) return true;
+    if (this.#lowestOffset >= offset) return true;
     let lowest = this.#lowestOffset;
     // What is parked from now on is counted beside the search.
     this.#lowestOffset = Number.POSITIVE_INFINITY;

@@ -441,6 +441,21 @@ describe('the wall clock', () => {
   });
 });
 
+test('a dead letter of a delayed message is no longer a delayed one', async () => {
+  await t.group('G', 1);
+  await at('a', 1_000);
+  await t.clock.advance(1_000);
+  for (let attempt = 0; attempt < 2; attempt++) {
+    expect(await t.receive({ startFrom: 'MIN', invisibleTimeMs: 1_000 })).toHaveLength(1);
+    await t.clock.advance(2_000);
+  }
+  expect(await t.receive()).toEqual([]);
+  expect(await delivered('%DLQ%G')).toEqual(['a']);
+  const { answer } = await t.pull({ topic: '%DLQ%G', queueId: 0 });
+  const properties = decodeProperties((await answer).messages[0]!.properties);
+  expect(properties.has('TIMER_SOURCE')).toBe(false);
+});
+
 describe('retention', () => {
   test('what waits longer than the log is kept moves on, and can still be recalled', async () => {
     await t.stop();
