@@ -292,6 +292,12 @@ export class Delivery implements StateSource {
     return state.next < queue.maxOffset && !state.isFull;
   }
 
+  /** The same, and queues that are full, which is to be said, or shorter than the group thinks. */
+  isWorthALook(group: string, queue: StoredQueue): boolean {
+    const state = this.find(group, queue.topic, queue.queueId);
+    return state === undefined || state.next !== queue.maxOffset || this.hasWork(group, queue);
+  }
+
   /** Whether the group is done with everything in that queue. */
   isDrained(group: string, queue: StoredQueue): boolean {
     const state = this.find(group, queue.topic, queue.queueId);

@@ -118,11 +118,15 @@ export class PopJob {
     if (!this.#isRunning) this.#answer();
   }
 
-  #nextQueue(index: number): void {
+  #nextQueue(from: number): void {
     const { queues } = this.#plan;
-    if (index >= queues.length || this.#isOver) return this.#settle(queues);
-    const queue = queues[(this.#first + index) % queues.length] as StoredQueue; // in range
-    this.#visit(queue, () => this.#nextQueue(index + 1));
+    // Passed over in a loop: there may be thousands that have nothing.
+    for (let index = from; index < queues.length && !this.#isOver; index++) {
+      const queue = queues[(this.#first + index) % queues.length] as StoredQueue; // in range
+      if (!this.#delivery.isWorthALook(this.request.group, queue)) continue;
+      return this.#visit(queue, () => this.#nextQueue(index + 1));
+    }
+    this.#settle(queues);
   }
 
   /** First what became visible again, then what nobody of the group has had. */

@@ -102,3 +102,14 @@ test('a full queue pauses, and goes on when some of it is done', async () => {
     await t.ack([...messages, ...(await waiting.answer).messages].map((one) => one.receiptHandle));
   }
 }, 30_000);
+
+test('a topic may have thousands of queues', async () => {
+  await t.topic('wide', 4_096);
+  expect(await t.receive({ topic: 'wide' })).toEqual([]);
+  const waiting = await t.pop({ topic: 'wide', ...waits });
+  await t.send('wide', ['a'], { queueId: 4_000 });
+  await t.clock.advance(0);
+  expect(bodies((await waiting.answer).messages)).toEqual(['a']);
+  for (let queueId = 0; queueId < 4_096; queueId += 100) await t.send('wide', ['b'], { queueId });
+  expect(await t.receive({ topic: 'wide' })).toHaveLength(32);
+});
