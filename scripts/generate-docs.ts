@@ -1,13 +1,15 @@
 /**
  * Makes the parts of docs/reference/ that have a table in the code: errors, exit codes, settings,
- * commands. `--check` writes nothing and fails when a page is stale or a runtime dependency has no
+ * commands, request codes. `--check` writes nothing and fails when a page is stale or a runtime dependency has no
  * line in docs/reference/dependencies.md.
  */
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import type { Flag } from '../src/commands/shared/command.ts';
 import { allCommands, type FoundCommand } from '../src/commands/tree.ts';
 import { ExitCode, errorKinds } from '../src/protocol/errors.ts';
+import { requestKinds, roleNames } from '../src/protocol/remoting/codes.ts';
 import {
   environmentName,
   flagName,
@@ -160,6 +162,52 @@ that talk to a cluster take \`--namesrv\` and \`--timeout\`.
 ${commands.map(commandSection).join('\n')}`;
 }
 
+/** Names of the tests that ask for a request by its name, below `test/`. */
+function testsByRequest(): ReadonlyMap<string, readonly string[]> {
+  const found = new Map<string, string[]>();
+  const folder = fileURLToPath(new URL('test/', root));
+  const files = readdirSync(folder, { recursive: true, encoding: 'utf8' });
+  for (const file of files.filter((name) => name.endsWith('.ts')).toSorted()) {
+    const text = readFileSync(join(folder, file), 'utf8');
+    const names = new Set(
+      [...text.matchAll(/\bRequestCode\.([A-Z0-9_]+)/g)].map(([, name]) => name),
+    );
+    for (const name of names) {
+      if (name !== undefined) found.set(name, [...(found.get(name) ?? []), basename(file)]);
+    }
+  }
+  return found;
+}
+
+function requestCodesPage(): string {
+  const tests = testsByRequest();
+  const say = (letters: string): string =>
+    [...letters].map((letter) => roleNames[letter] ?? letter).join(', ');
+  const rows = (isServed: boolean): string[][] =>
+    Object.entries(requestKinds)
+      .filter(([, kind]) => (kind.served !== '') === isServed)
+      .map(([name, { code, served, roles, note }]) => [
+        String(code),
+        `\`${name}\``,
+        ...(isServed
+          ? [say(served), note ?? '', (tests.get(name) ?? []).join(', ')]
+          : [say(roles) || 'nobody', note ?? '']),
+      ]);
+  return `# Remoting requests\n\n${note}
+Every request code of RocketMQ 5.4. Those that are not served are answered with code 3 and the reason
+below. Codes from 720001 on are extensions of ours. The Remoting port speaks both header formats, JSON
+and ROCKETMQ, and answers in JSON. Source: \`src/protocol/remoting/codes.ts\`; tests hold the table to
+what brokers and NameServers really register. Besides the tests named here, \`npm run interop\` runs
+Apache's own clients and \`mqadmin\`, and \`npm run fuzz:remoting\` asks for every code with nonsense.
+
+## Served
+
+${table(['code', 'request', 'served by', 'remarks', 'tests'], rows(true))}
+## Not served
+
+${table(['code', 'request', "with Apache's for", 'why not here'], rows(false))}`;
+}
+
 /** Every generated page by its path below the project's root. */
 export async function generatePages(): Promise<ReadonlyMap<string, string>> {
   return new Map([
@@ -167,6 +215,7 @@ export async function generatePages(): Promise<ReadonlyMap<string, string>> {
     ['docs/reference/exit-codes.md', exitCodesPage()],
     ['docs/reference/config.md', configPage()],
     ['docs/reference/commands.md', await commandsPage()],
+    ['docs/reference/remoting.md', requestCodesPage()],
   ]);
 }
 
@@ -183,6 +232,10 @@ export async function staleDocs(): Promise<readonly string[]> {
   const stale: string[] = [];
   for (const [path, text] of await generatePages()) {
     if (read(path) !== text) stale.push(`${path} is stale: npm run docs`);
+  }
+  const tests = testsByRequest();
+  for (const [name, { served }] of Object.entries(requestKinds)) {
+    if (served !== '' && !tests.has(name)) stale.push(`no test asks for ${name} by its name`);
   }
   const { dependencies } = JSON.parse(read('package.json')) as {
     dependencies: Record<string, string>;

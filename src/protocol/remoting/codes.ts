@@ -1,6 +1,6 @@
 /**
  * Every Remoting request and response code of RocketMQ 5.4, in one table each; facts/remoting.md §2.
- * Dispatch tables, `docs/reference/request-codes.md` and the test that compares both with what is
+ * Dispatch tables, `docs/reference/remoting.md` and the test that compares both with what is
  * served are made from it.
  */
 
@@ -16,17 +16,17 @@ export interface RequestKind {
   readonly roles: RoleLetters;
   /** Roles that serve (`C`: send) it in rmq. */
   readonly served: RoleLetters;
-  /** Why nobody serves it, to be read behind the request's name; undefined where somebody does. */
-  readonly refusal: string | undefined;
+  /** Why nobody serves it, to be read behind the request's name; or how serving it differs from Apache's. */
+  readonly note: string | undefined;
 }
 
 function request(
   code: number,
   roles: RoleLetters,
   served: RoleLetters,
-  refusal?: string,
+  note?: string,
 ): RequestKind {
-  return { code, roles, served, refusal };
+  return { code, roles, served, note };
 }
 
 const unused = 'nothing in 5.4 sends or serves it';
@@ -56,7 +56,12 @@ export const requestKinds = {
   GET_ALL_TOPIC_CONFIG: request(21, 'B', 'B'),
   GET_TOPIC_CONFIG_LIST: request(22, '', '', unused),
   GET_TOPIC_NAME_LIST: request(23, '', '', unused),
-  UPDATE_BROKER_CONFIG: request(25, 'B', 'B'),
+  UPDATE_BROKER_CONFIG: request(
+    25,
+    'B',
+    'B',
+    'fileReservedTime, autoCreateTopicEnable and autoCreateSubscriptionGroup, until the broker stops',
+  ),
   GET_BROKER_CONFIG: request(26, 'B', 'B'),
   TRIGGER_DELETE_FILES: request(27, '', '', unused),
   GET_BROKER_RUNTIME_INFO: request(28, 'B', 'B'),
@@ -67,23 +72,28 @@ export const requestKinds = {
   VIEW_MESSAGE_BY_ID: request(33, 'B', 'B'),
   HEART_BEAT: request(34, 'BP', 'B'),
   UNREGISTER_CLIENT: request(35, 'BP', 'B'),
-  CONSUMER_SEND_MSG_BACK: request(36, 'BP', 'B'),
+  CONSUMER_SEND_MSG_BACK: request(36, 'BP', 'B', 'answered once the copy is kept'),
   END_TRANSACTION: request(37, 'BP', 'B'),
   GET_CONSUMER_LIST_BY_GROUP: request(38, 'BP', 'B'),
-  CHECK_TRANSACTION_STATE: request(39, 'C', 'C'),
+  CHECK_TRANSACTION_STATE: request(39, 'C', 'C', 'sent to one producer of the group'),
   NOTIFY_CONSUMER_IDS_CHANGED: request(40, 'C', 'C'),
   LOCK_BATCH_MQ: request(41, 'BP', 'B'),
   UNLOCK_BATCH_MQ: request(42, 'BP', 'B'),
   GET_ALL_CONSUMER_OFFSET: request(43, 'B', 'B'),
   GET_ALL_DELAY_OFFSET: request(45, 'B', '', noSlave),
-  CHECK_CLIENT_CONFIG: request(46, 'BP', 'B'),
+  CHECK_CLIENT_CONFIG: request(46, 'BP', 'B', 'tag and SQL92 filters are compiled'),
   GET_CLIENT_CONFIG: request(47, '', '', unused),
   GET_TIMER_CHECK_POINT: request(60, 'B', '', noSlave),
-  GET_TIMER_METRICS: request(61, 'B', 'B'),
+  GET_TIMER_METRICS: request(
+    61,
+    'B',
+    'B',
+    'delayed messages by topic; there is no port of its own for replicas',
+  ),
   PUT_KV_CONFIG: request(100, 'N', 'N'),
   GET_KV_CONFIG: request(101, 'N', 'N'),
   DELETE_KV_CONFIG: request(102, 'N', 'N'),
-  REGISTER_BROKER: request(103, 'N', 'N'),
+  REGISTER_BROKER: request(103, 'N', 'N', 'static topics and filter servers are left out'),
   UNREGISTER_BROKER: request(104, 'N', 'N'),
   GET_ROUTEINFO_BY_TOPIC: request(105, 'NP', 'N'),
   GET_BROKER_CLUSTER_INFO: request(106, 'N', 'N'),
@@ -108,7 +118,12 @@ export const requestKinds = {
   GET_KVLIST_BY_NAMESPACE: request(219, 'N', 'N'),
   RESET_CONSUMER_CLIENT_OFFSET: request(220, 'C', '', serverReset),
   GET_CONSUMER_STATUS_FROM_CLIENT: request(221, 'C', 'C'),
-  INVOKE_BROKER_TO_RESET_OFFSET: request(222, 'B', 'B'),
+  INVOKE_BROKER_TO_RESET_OFFSET: request(
+    222,
+    'B',
+    'B',
+    'kept by the broker; consumers are told by their next pull',
+  ),
   INVOKE_BROKER_TO_GET_CONSUMER_STATUS: request(223, 'B', 'B'),
   GET_TOPICS_BY_CLUSTER: request(224, 'N', 'N'),
   UPDATE_AND_CREATE_SUBSCRIPTIONGROUP_LIST: request(225, 'B', 'B'),
@@ -118,7 +133,12 @@ export const requestKinds = {
   QUERY_CONSUME_TIME_SPAN: request(303, 'B', 'B'),
   GET_SYSTEM_TOPIC_LIST_FROM_NS: request(304, 'N', 'N'),
   GET_SYSTEM_TOPIC_LIST_FROM_BROKER: request(305, 'B', 'B'),
-  CLEAN_EXPIRED_CONSUMEQUEUE: request(306, 'B', 'B'),
+  CLEAN_EXPIRED_CONSUMEQUEUE: request(
+    306,
+    'B',
+    'B',
+    'deletes what is too old; an index goes with its messages',
+  ),
   GET_CONSUMER_RUNNING_INFO: request(307, 'BC', 'BC'),
   QUERY_CORRECTION_OFFSET: request(308, 'B', 'B'),
   CONSUME_MESSAGE_DIRECTLY: request(309, 'BC', 'BC'),
@@ -127,17 +147,27 @@ export const requestKinds = {
   GET_HAS_UNIT_SUB_TOPIC_LIST: request(312, 'N', 'N'),
   GET_HAS_UNIT_SUB_UNUNIT_TOPIC_LIST: request(313, 'N', 'N'),
   CLONE_GROUP_OFFSET: request(314, 'B', 'B'),
-  VIEW_BROKER_STATS_DATA: request(315, 'B', 'B'),
-  CLEAN_UNUSED_TOPIC: request(316, 'B', 'B'),
+  VIEW_BROKER_STATS_DATA: request(
+    315,
+    'B',
+    'B',
+    'TOPIC_PUT_NUMS, GROUP_GET_NUMS, BROKER_PUT_NUMS and BROKER_GET_NUMS',
+  ),
+  CLEAN_UNUSED_TOPIC: request(
+    316,
+    'B',
+    'B',
+    "deletes what is too old; a deleted topic's index goes at once",
+  ),
   GET_BROKER_CONSUME_STATS: request(317, 'B', 'B'),
-  UPDATE_NAMESRV_CONFIG: request(318, 'N', 'N'),
+  UPDATE_NAMESRV_CONFIG: request(318, 'N', 'N', 'a list of settings, kept on disk'),
   GET_NAMESRV_CONFIG: request(319, 'N', 'N'),
   SEND_BATCH_MESSAGE: request(320, 'BP', 'B'),
   QUERY_CONSUME_QUEUE: request(321, 'B', 'B'),
   QUERY_DATA_VERSION: request(322, 'N', 'N'),
   RESUME_CHECK_HALF_MESSAGE: request(323, 'B', '', noHalf),
-  SEND_REPLY_MESSAGE: request(324, 'B', 'B'),
-  SEND_REPLY_MESSAGE_V2: request(325, 'B', 'B'),
+  SEND_REPLY_MESSAGE: request(324, 'B', 'B', 'pushed to who asked, then stored'),
+  SEND_REPLY_MESSAGE_V2: request(325, 'B', 'B', 'pushed to who asked, then stored'),
   PUSH_REPLY_MESSAGE_TO_CLIENT: request(326, 'C', 'C'),
   ADD_WRITE_PERM_OF_BROKER: request(327, 'N', 'N'),
   GET_ALL_PRODUCER_INFO: request(328, 'B', 'B'),
@@ -161,7 +191,7 @@ export const requestKinds = {
   BROKER_HEARTBEAT: request(904, 'NL', 'N'),
   NOTIFY_MIN_BROKER_ID_CHANGE: request(905, 'B', '', noSlave),
   EXCHANGE_BROKER_HA_INFO: request(906, 'B', '', noSlave),
-  GET_BROKER_HA_STATUS: request(907, 'B', 'B'),
+  GET_BROKER_HA_STATUS: request(907, 'B', 'B', 'a master without replicas'),
   RESET_MASTER_FLUSH_OFFSET: request(908, 'B', '', noSlave),
   CONTROLLER_ALTER_SYNC_STATE_SET: request(1001, 'L', '', noController),
   CONTROLLER_ELECT_MASTER: request(1002, 'L', '', noController),
@@ -192,10 +222,20 @@ export const requestKinds = {
   AUTH_LIST_ACL: request(3010, 'B', '', noAcl),
   SWITCH_TIMER_ENGINE: request(5001, 'B', '', oneTimer),
   POP_MESSAGE: request(200050, 'BP', 'B'),
-  ACK_MESSAGE: request(200051, 'BP', 'B'),
+  ACK_MESSAGE: request(
+    200051,
+    'BP',
+    'B',
+    "208 for a handle that is expired or unknown, where Apache's answers 0",
+  ),
   PEEK_MESSAGE: request(200052, 'B', 'B'),
   CHANGE_MESSAGE_INVISIBLETIME: request(200053, 'BP', 'B'),
-  NOTIFICATION: request(200054, 'B', 'B'),
+  NOTIFICATION: request(
+    200054,
+    'B',
+    'B',
+    'a message that becomes visible again is told after the polling time',
+  ),
   POLLING_INFO: request(200055, 'B', 'B'),
   POP_ROLLBACK: request(200056, 'B', '', onePop),
   POP_LITE_MESSAGE: request(200070, 'B', 'B'),
@@ -222,11 +262,13 @@ const names = new Map<number, RequestName>(
   (Object.keys(requestKinds) as RequestName[]).map((name) => [requestKinds[name].code, name]),
 );
 
-const roleNames: Readonly<Record<string, string>> = {
+/** How the letters of `RoleLetters` are said. */
+export const roleNames: Readonly<Record<string, string>> = {
   N: 'a NameServer',
   B: 'a broker',
   P: 'a proxy',
   C: 'a client',
+  L: 'a controller',
 };
 
 /** Why a request that is not in a server's table is not served there. */
@@ -234,9 +276,10 @@ export function refusalOf(code: number): string {
   const name = names.get(code);
   const text = ` request type ${code} not supported`;
   if (name === undefined) return text;
-  const { refusal, served } = requestKinds[name];
+  const { note, served } = requestKinds[name];
   const others = [...served].map((letter) => roleNames[letter] ?? letter).join(' or ');
-  return `${text}: ${name}: ${refusal ?? `it is for ${others}`}`;
+  const reason = served === '' ? note : `it is for ${others}`;
+  return `${text}: ${name}: ${reason}`;
 }
 
 /** The name of a request code, or its number as text when nobody knows it. */

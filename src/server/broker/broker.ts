@@ -339,11 +339,22 @@ export class Broker implements BrokerApi {
     return Promise.resolve(this.#topics.all());
   }
 
-  putTopic(config: TopicConfig): Promise<void> {
-    return this.#topics.put(config);
+  async putTopic(config: TopicConfig): Promise<void> {
+    this.#checkOwn(config.topic);
+    await this.#topics.put(config);
+  }
+
+  /** The topics named after the cluster and the broker are the system's as well. */
+  #checkOwn(topic: string): void {
+    const { clusterName, brokerName } = this;
+    if (topic !== clusterName && topic !== brokerName && topic !== `${clusterName}_REPLY_TOPIC`) {
+      return;
+    }
+    throw new RmqError('ILLEGAL_TOPIC', `The topic[${topic}] is conflict with system topic.`);
   }
 
   async deleteTopic(topic: string): Promise<void> {
+    this.#checkOwn(topic);
     this.#lite.dropParent(topic);
     this.#delivery.dropTopic(topic);
     this.store.dropTopic(topic);

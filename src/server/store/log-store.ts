@@ -311,7 +311,7 @@ export class LogStore implements MessageStore {
   #problemOf(draft: MessageDraft): RmqError | undefined {
     const bodyMax = this.#options.maxBodyBytes ?? maxBodyBytesDefault;
     if (draft.body.length > bodyMax) {
-      const text = `the body has ${draft.body.length} bytes, at most ${bodyMax} are allowed`;
+      const text = `the body is too large: ${draft.body.length} bytes, at most ${bodyMax} are allowed`;
       return new RmqError('MESSAGE_TOO_LARGE', text);
     }
     if (draft.properties.length > propertiesSizeMax) {

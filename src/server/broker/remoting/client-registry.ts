@@ -95,7 +95,10 @@ export class ClientRegistry {
   }
 
   /** Takes a heartbeat in; true when somebody's membership or subscription changed. */
-  heartbeat(request: RemotingRequest, body: HeartbeatBody): boolean {
+  heartbeat(
+    request: Pick<RemotingRequest, 'session' | 'language' | 'version'>,
+    body: HeartbeatBody,
+  ): boolean {
     this.#watch(request.session);
     const client: RegisteredClient = {
       clientId: body.clientId,

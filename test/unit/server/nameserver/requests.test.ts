@@ -266,3 +266,17 @@ test('key-value configurations and settings survive a restart', async () => {
   const early = await ask(RequestCode.GET_ROUTEINFO_BY_TOPIC, { topic: 'orders' });
   expect(early).toMatchObject({ code: 1, remark: 'name server not ready' });
 });
+
+test('proxies report beside brokers, and both are listed', async () => {
+  const { ask } = await start();
+  await register(ask);
+  const proxy = { clusterName: 'cluster', proxyName: 'proxy-a', grpcAddr: '127.0.0.1:8081' };
+  expect((await ask(RequestCode.RMQ_REGISTER_PROXY, proxy)).code).toBe(0);
+  const names = async (): Promise<unknown> =>
+    (
+      JSON.parse(text(await ask(RequestCode.RMQ_CLUSTER_MEMBERS))).members as { name: string }[]
+    ).map(({ name }) => name);
+  expect(await names()).toEqual(['broker-a', 'proxy-a']);
+  await ask(RequestCode.RMQ_UNREGISTER_PROXY, proxy);
+  expect(await names()).toEqual(['broker-a']);
+});

@@ -134,12 +134,12 @@ test('queues, timers, replicas, statistics and cleaning', async () => {
   const known = { statsName: 'BROKER_PUT_NUMS', statsKey: 'cluster' };
   const stats = await admin.broker(RequestCode.VIEW_BROKER_STATS_DATA, known);
   expect(stats.json).toMatchObject({ statsMinute: { sum: expect.any(Number) } });
-  for (const name of [
-    'CLEAN_EXPIRED_CONSUMEQUEUE',
-    'CLEAN_UNUSED_TOPIC',
-    'DELETE_EXPIRED_COMMITLOG',
-  ] as const) {
-    expect((await admin.broker(RequestCode[name])).code).toBe(0);
+  for (const code of [
+    RequestCode.CLEAN_EXPIRED_CONSUMEQUEUE,
+    RequestCode.CLEAN_UNUSED_TOPIC,
+    RequestCode.DELETE_EXPIRED_COMMITLOG,
+  ]) {
+    expect((await admin.broker(code)).code).toBe(0);
   }
   const runtime = await admin.broker(RequestCode.GET_BROKER_RUNTIME_INFO);
   expect(runtime.json).toMatchObject({
