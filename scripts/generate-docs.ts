@@ -162,19 +162,15 @@ that talk to a cluster take \`--namesrv\` and \`--timeout\`.
 ${commands.map(commandSection).join('\n')}`;
 }
 
-/** Names of the tests that ask for a request by its name, below `test/`. */
+/** Files below `test/` by the requests that they name, in a call or in a comment. */
 function testsByRequest(): ReadonlyMap<string, readonly string[]> {
   const found = new Map<string, string[]>();
   const folder = fileURLToPath(new URL('test/', root));
   const files = readdirSync(folder, { recursive: true, encoding: 'utf8' });
   for (const file of files.filter((name) => name.endsWith('.ts')).toSorted()) {
     const text = readFileSync(join(folder, file), 'utf8');
-    const names = new Set(
-      [...text.matchAll(/\bRequestCode\.([A-Z0-9_]+)/g)].map(([, name]) => name),
-    );
-    for (const name of names) {
-      if (name !== undefined) found.set(name, [...(found.get(name) ?? []), basename(file)]);
-    }
+    const names = new Set([...text.matchAll(/\b[A-Z][A-Z0-9_]{5,}\b/g)].map(([name]) => name));
+    for (const name of names) found.set(name, [...(found.get(name) ?? []), basename(file)]);
   }
   return found;
 }
@@ -235,7 +231,7 @@ export async function staleDocs(): Promise<readonly string[]> {
   }
   const tests = testsByRequest();
   for (const [name, { served }] of Object.entries(requestKinds)) {
-    if (served !== '' && !tests.has(name)) stale.push(`no test asks for ${name} by its name`);
+    if (served !== '' && !tests.has(name)) stale.push(`no test names the request ${name}`);
   }
   const { dependencies } = JSON.parse(read('package.json')) as {
     dependencies: Record<string, string>;

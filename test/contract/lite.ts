@@ -1,4 +1,7 @@
-/** Lite topics, as every `BrokerApi` has them. */
+/**
+ * Lite topics, as every `BrokerApi` has them; over Remoting these are POP_LITE_MESSAGE,
+ * LITE_SUBSCRIPTION_CTL and, back to the proxy, NOTIFY_UNSUBSCRIBE_LITE.
+ */
 import { expect, test } from 'vitest';
 import { RmqError } from '../../src/protocol/errors.ts';
 import type { BrokerApi, LiteSubscriptionRequest, PopResult } from '../../src/server/broker/api.ts';
