@@ -5,6 +5,12 @@ import {
   Client as GrpcClient,
   Metadata,
 } from '@grpc/grpc-js';
+import {
+  ConsumeResult,
+  LitePushConsumerImpl,
+  type MessageView,
+  Producer,
+} from 'rocketmq-client-nodejs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { RemotingClient } from '../../../../src/client/remoting-client.ts';
 import { startRmq } from '../../../../src/index.ts';
@@ -259,3 +265,48 @@ test('an exclusive subscription moves to the last subscriber, the first is told'
   expect(texts(messages)).toEqual(['hers']);
   first.stream.cancel();
 });
+
+test('serves the lite push consumer of the official Node client', async () => {
+  const quiet = { info() {}, debug() {}, warn() {}, error() {} };
+  const base = { endpoints: rmq.endpoints.grpc, namespace: '', logger: quiet };
+  const producer = new Producer({ ...base, topics: ['sessions'] });
+  await producer.startup();
+  const got: string[] = [];
+  let wake = (): void => {};
+  const consumer = new LitePushConsumerImpl({
+    ...base,
+    bindTopic: 'sessions',
+    subscriptions: new Map(),
+    consumerGroup: 'node-lite',
+    messageListener: {
+      consume: (message: MessageView) => {
+        const text = Buffer.from(message.body).toString();
+        got.push(`${message.liteTopic} ${text}`);
+        wake();
+        return ConsumeResult.SUCCESS;
+      },
+    },
+  });
+  await consumer.startup();
+  for (const liteTopic of ['alice', 'bob']) await consumer.subscribeLite(liteTopic);
+  for (const index of [0, 1, 2]) {
+    for (const liteTopic of ['alice', 'bob', 'carol']) {
+      await producer.send({ topic: 'sessions', liteTopic, body: Buffer.from(`${index}`) });
+    }
+  }
+  const until = async (count: number): Promise<void> => {
+    while (got.length < count) await new Promise<void>((resolve) => (wake = resolve));
+  };
+  await until(6);
+  for (const name of ['alice', 'bob']) {
+    expect(got.filter((one) => one.startsWith(name))).toEqual([0, 1, 2].map((i) => `${name} ${i}`));
+  }
+  await consumer.subscribeLite('carol');
+  await until(9);
+  expect(got.slice(6)).toEqual(['carol 0', 'carol 1', 'carol 2']);
+  // It waits for its long poll to end: a message ends it.
+  const isDown = consumer.shutdown();
+  await producer.send({ topic: 'sessions', liteTopic: 'bob', body: Buffer.from('last') });
+  await isDown;
+  await producer.shutdown();
+}, 30_000);
