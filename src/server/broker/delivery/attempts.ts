@@ -128,6 +128,8 @@ export class Attempts {
     this.#slots[slot] = { key: name, group, topic, attemptId, batch };
     this.#slotOf.set(name, slot);
     this.#stored.add(slot);
+    // What is done meanwhile goes with the next batch.
+    if (!batch.some((one) => stillInFlight(one) !== undefined)) this.#dirty.add(slot);
     this.#nextSlot = Math.max(this.#nextSlot, slot + 1);
   }
 }

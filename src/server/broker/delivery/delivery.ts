@@ -157,9 +157,12 @@ export class Delivery implements StateSource {
 
   /** To be called after every change of a state. */
   changed(state: QueueState): void {
-    if (!state.isDirty || state.isDropped) return;
-    this.#dirty.add(state);
-    this.store.requestStateWrite();
+    if (state.isDropped) return;
+    if (state.isDirty) {
+      this.#dirty.add(state);
+      this.store.requestStateWrite();
+    }
+    // What was reserved and is visible again changes nothing that is stored.
     if (this.waiting.count > 0) this.#arm(state);
   }
 

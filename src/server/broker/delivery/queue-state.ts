@@ -98,10 +98,6 @@ export class QueueState {
     return found;
   }
 
-  isDone(offset: number): boolean {
-    return offset < this.next && !this.#open.has(offset);
-  }
-
   /** A new message, to be delivered as soon as it is read. Offsets come in rising order. */
   reserve(offset: number): InFlight {
     const one = new InFlight(offset, undefined);

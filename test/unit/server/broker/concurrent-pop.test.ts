@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { PopResult } from '../../../../src/server/broker/api.ts';
 import { settle } from '../../../support/manual-clock.ts';
-import { TestBroker } from '../../../support/test-broker.ts';
+import { type Parked, TestBroker } from '../../../support/test-broker.ts';
 
 const wave = fc.record({
   sends: fc.integer({ min: 0, max: 12 }),
@@ -72,5 +72,63 @@ test('concurrent receives share the messages', async () => {
       }
     }),
     { numRuns: 60 },
+  );
+}, 60_000);
+
+const move = fc.oneof(
+  fc.record({ do: fc.constant('send' as const), queueId: fc.nat(1), group: fc.nat(2) }),
+  fc.record({ do: fc.constant('park' as const), maxCount: fc.integer({ min: 1, max: 3 }) }),
+  fc.record({ do: fc.constant('cancel' as const), pick: fc.nat(5) }),
+  fc.record({ do: fc.constant('ack' as const), pick: fc.nat(9) }),
+  fc.record({ do: fc.constant('nack' as const), pick: fc.nat(9), ms: fc.constantFrom(0, 30) }),
+  fc.record({ do: fc.constant('wait' as const), ms: fc.constantFrom(1, 40, 250) }),
+);
+
+test('nobody waits while there is something for him', async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(move, { maxLength: 40 }),
+      fc.boolean(),
+      fc.integer({ min: 1, max: 8 }),
+      async (moves, isOrdered, settleEvery) => {
+        const tuning = { recentEntryCount: 2, tailCacheBytes: 256 };
+        const t = await new TestBroker({ tuning }).start();
+        try {
+          await t.topic('T', 2);
+          const waiting: Parked<PopResult>[] = [];
+          const handles: string[] = [];
+          for (const [index, one] of moves.entries()) {
+            if (one.do === 'send') {
+              const properties = { __SHARDINGKEY: `${one.group}` };
+              await t.send('T', ['b'], { queueId: one.queueId, properties });
+            } else if (one.do === 'park') {
+              const { maxCount } = one;
+              const request = { maxCount, isOrdered, invisibleTimeMs: 200, pollingTimeMs: 60_000 };
+              const parked = t.popNow(request);
+              waiting.push(parked);
+              void parked.answer.then(({ messages }) => {
+                for (const { receiptHandle } of messages) handles.push(receiptHandle);
+              });
+            } else if (one.do === 'cancel') waiting[one.pick]?.cancel();
+            else if (one.do === 'wait') await t.clock.advance(one.ms);
+            else {
+              const handle = handles[handles.length - 1 - one.pick];
+              if (handle === undefined) continue;
+              if (one.do === 'ack') await t.ack([handle]);
+              else await t.changeInvisible(handle, one.ms).catch(() => undefined); // it is late
+            }
+            if (index % settleEvery !== 0) continue;
+            await t.clock.advance(10);
+            if (!waiting.some(({ isAnswered }) => !isAnswered)) continue;
+            for (const queueId of [0, 1]) {
+              expect(t.broker.hasVisible('G', 'T', queueId), `after ${index}`).toBe(false);
+            }
+          }
+        } finally {
+          await t.stop();
+        }
+      },
+    ),
+    { numRuns: 150 },
   );
 }, 60_000);
