@@ -26,6 +26,8 @@ interface ReadyLine {
   readonly namesrv: string | null;
   readonly broker: string | null;
   readonly grpc: string | null;
+  /** The proxy's Remoting port; null without `--remoting-port`. */
+  readonly remoting: string | null;
   readonly dataDir: string | null;
   readonly readyMs: number;
 }
@@ -116,12 +118,13 @@ async function announce(context: Context, config: Config, server: RunningServer)
   const { readyJson } = config;
   if (readyJson !== '-') await context.stdout.write(banner(context, config, server, readyMs));
   if (readyJson === undefined) return;
-  const { nameserver, broker, grpc } = server.endpoints;
+  const { nameserver, broker, grpc, remoting } = server.endpoints;
   const line: ReadyLine = {
     pid: host.pid,
     namesrv: text(nameserver),
     broker: text(broker),
     grpc: text(grpc),
+    remoting: text(remoting),
     dataDir: config.server.dataDir ?? null,
     readyMs,
   };
@@ -136,7 +139,7 @@ function text(address: HostPort | undefined): string | null {
 
 function banner(context: Context, config: Config, server: RunningServer, readyMs: number): string {
   const { stdout } = context;
-  const { nameserver, broker, grpc } = server.endpoints;
+  const { nameserver, broker, grpc, remoting } = server.endpoints;
   const settingsOf = config.server;
   const rows: [string, string][] = [];
   if (nameserver !== undefined) rows.push(['NameServer', formatHostPort(nameserver)]);
@@ -144,6 +147,7 @@ function banner(context: Context, config: Config, server: RunningServer, readyMs
     rows.push(['Broker', `${formatHostPort(broker)}  ${settingsOf.brokerName}`]);
   }
   if (grpc !== undefined) rows.push(['Proxy', `${formatHostPort(grpc)}  gRPC, plaintext and TLS`]);
+  if (remoting !== undefined) rows.push(['', `${formatHostPort(remoting)}  Remoting`]);
   if (broker !== undefined) rows.push(['Data', dataLine(config, server)]);
   const title = `rmq is ready in ${readyMs} ms`;
   const lines = rows.map(

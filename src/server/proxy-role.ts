@@ -1,4 +1,5 @@
 /** A proxy: its view of the cluster, its gRPC port and its registration, as one thing to start and stop. */
+import { NameServerClient } from '../client/nameserver-client.ts';
 import { RemotingClient } from '../client/remoting-client.ts';
 import { formatHostPort } from '../platform/host-port.ts';
 import type { HostPort } from '../platform/network.ts';
@@ -9,24 +10,32 @@ import { GrpcProxy } from './proxy/grpc-proxy.ts';
 import { Producers } from './proxy/producers.ts';
 import { RemoteChecks } from './proxy/remote-checks.ts';
 import { RemoteLite } from './proxy/remote-lite.ts';
+import { RemotingRelay } from './proxy/remoting/relay.ts';
 import { SentTransactions } from './proxy/sent-transactions.ts';
+import { RemotingListener } from './remoting/listener.ts';
 import { Advertised } from './shared/advertise.ts';
 import type { ServerSettings } from './shared/settings.ts';
+
+const routeTimeoutMs = 3_000;
 
 export interface ProxyRole {
   readonly name: string;
   readonly endpoint: HostPort;
+  /** The Remoting port, when there is one. */
+  readonly remoting: HostPort | undefined;
   stop(): Promise<void>;
 }
 
-/** Listens, then registers and looks at the cluster. What was opened is closed when a step fails. */
-export async function startProxyRole(options: {
+interface ProxyRoleOptions {
   readonly settings: ServerSettings;
   readonly ports: ServerPorts;
   readonly namesrv: readonly string[];
   /** The broker of this process, called directly. */
   readonly localBroker: BrokerApi | undefined;
-}): Promise<ProxyRole> {
+}
+
+/** Listens, then registers and looks at the cluster. What was opened is closed when a step fails. */
+export async function startProxyRole(options: ProxyRoleOptions): Promise<ProxyRole> {
   const { settings, ports, namesrv, localBroker } = options;
   const { clock, random, files, network } = ports;
   const logger = ports.logger.named('proxy');
@@ -67,11 +76,13 @@ export async function startProxyRole(options: {
     delayMaxMs: settings.delayMaxMs,
     self,
   });
+  const listener = remotingListener(options, client);
   const stop = async (): Promise<void> => {
     // Out of the routes first, so that clients go elsewhere while what is under way is answered.
     await cluster.stop();
     checks.stop();
     await proxy.stop();
+    await listener.stop();
     await client.close();
   };
   try {
@@ -80,11 +91,35 @@ export async function startProxyRole(options: {
     self.grpc = told.address;
     self.advertise = told.table;
     void dialAdvertised(told.table, { network, logger });
+    const remoting = await listenForRemoting(listener, settings);
     self.name = settings.proxyName ?? formatHostPort(self.grpc);
     await cluster.start();
-    return { name: 'proxy', endpoint, stop };
+    return { name: 'proxy', endpoint, remoting, stop };
   } catch (error) {
     await stop();
     throw error;
   }
+}
+
+/** The port for 4.x clients; not open yet. */
+function remotingListener(
+  { ports, namesrv }: ProxyRoleOptions,
+  client: RemotingClient,
+): RemotingListener {
+  const { network, clock } = ports;
+  const logger = ports.logger.named('proxy');
+  const nameservers = new NameServerClient({
+    client,
+    addresses: namesrv,
+    timeoutMs: routeTimeoutMs,
+  });
+  const relay = new RemotingRelay({ network, clock, nameservers });
+  return new RemotingListener({ network, clock, logger, handlers: relay.handlers() });
+}
+
+async function listenForRemoting(
+  listener: RemotingListener,
+  { listenHost: host, remotingPort: port }: ServerSettings,
+): Promise<HostPort | undefined> {
+  return port === undefined ? undefined : await listener.listen({ host, port });
 }

@@ -18,6 +18,8 @@ export interface RunningServer {
     readonly nameserver: HostPort | undefined;
     readonly broker: HostPort | undefined;
     readonly grpc: HostPort | undefined;
+    /** The proxy's Remoting port, when it has one. */
+    readonly remoting: HostPort | undefined;
   };
   /** The broker of this process, called directly. */
   readonly broker: LocalBroker | undefined;
@@ -68,7 +70,12 @@ export async function startServer(
     if (proxy !== undefined) started.push(proxy);
     let stopping: Promise<void> | undefined;
     return {
-      endpoints: { nameserver, broker: broker?.endpoint, grpc: proxy?.endpoint },
+      endpoints: {
+        nameserver,
+        broker: broker?.endpoint,
+        grpc: proxy?.endpoint,
+        remoting: proxy?.remoting,
+      },
       broker: broker?.broker,
       recovery: broker?.recovery,
       stop: () => (stopping ??= stopAll(started, ports)),
@@ -112,6 +119,7 @@ async function probePorts(settings: ServerSettings, network: Network): Promise<v
     ['nameserver', settings.nameserverPort, 'nameserver-port'],
     ['broker', settings.brokerPort, 'broker-port'],
     ['proxy', settings.grpcPort, 'grpc-port'],
+    ['proxy', settings.remotingPort ?? 0, 'remoting-port'],
   ] as const;
   for (const [role, port, flag] of wanted) {
     if (port === 0 || !settings.roles.includes(role)) continue;

@@ -23,6 +23,7 @@ test('the ready line has the addresses, and SIGTERM ends it with 0', async () =>
     namesrv: expect.stringMatching(/^127\.0\.0\.1:\d+$/) as string,
     broker: expect.stringMatching(/^127\.0\.0\.1:\d+$/) as string,
     grpc: expect.stringMatching(/^127\.0\.0\.1:\d+$/) as string,
+    remoting: null,
     dataDir: null,
     readyMs: expect.any(Number) as number,
   });

@@ -35,7 +35,8 @@ export async function startRemotingCluster(): Promise<{
   readonly broker: Broker;
   readonly address: string;
   readonly namesrv: string;
-  peer(): RemotingPeer;
+  /** Asks these instead of the broker and the NameServer. */
+  peer(via?: string): RemotingPeer;
 }> {
   const nameserver = await startNameServer();
   onTestFinished(nameserver.stop);
@@ -45,7 +46,7 @@ export async function startRemotingCluster(): Promise<{
     broker,
     address,
     namesrv: nameserver.address,
-    peer: () => newPeer(address, nameserver.address),
+    peer: (via) => newPeer(via ?? address, via ?? nameserver.address),
   };
 }
 

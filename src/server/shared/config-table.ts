@@ -80,6 +80,13 @@ export const settingsTable = [
     description: 'gRPC port of the proxy; 0 takes a free one',
   },
   {
+    key: 'remoting-port',
+    kind: { type: 'port' },
+    group: 'Addresses',
+    default: undefined,
+    description: 'Remoting port of the proxy, for 4.x clients (Apache: 8080); 0 takes a free one',
+  },
+  {
     key: 'ports',
     kind: { type: 'choice', choices: ['fixed', 'auto'] },
     group: 'Addresses',

@@ -222,6 +222,7 @@ function buildSettings(given: ReadonlyMap<string, Given>, defaultDataDir: string
     nameserverPort: port('nameserver-port'),
     brokerPort: port('broker-port'),
     grpcPort: port('grpc-port'),
+    remotingPort: values.has('remoting-port') ? values.number('remoting-port') : undefined,
     advertise: {
       broker: advertiseOf(values, 'advertise-broker'),
       grpc: advertiseOf(values, 'advertise-grpc'),
@@ -313,6 +314,7 @@ function checkTogether(server: ServerSettings, values: Values): void {
     ['nameserver-port', server.nameserverPort, 'nameserver'],
     ['broker-port', server.brokerPort, 'broker'],
     ['grpc-port', server.grpcPort, 'proxy'],
+    ['remoting-port', server.remotingPort ?? 0, 'proxy'],
   ] as const;
   const used = ports.filter(([, port, role]) => port !== 0 && server.roles.includes(role));
   for (const [index, [key, port]] of used.entries()) {

@@ -18,6 +18,8 @@ export interface ServerSettings {
   readonly nameserverPort: number;
   readonly brokerPort: number;
   readonly grpcPort: number;
+  /** The proxy's port for 4.x clients; undefined: none. */
+  readonly remotingPort: number | undefined;
   /**
    * What others are told instead of the address they reached us by, as `Advertised.parse` reads it; empty:
    * nothing.
