@@ -19,7 +19,9 @@ export function derivedType(properties: ReadonlyMap<string, string>): DerivedTyp
 /** Why a message of this type may not go to that topic, if so; facts/grpc-v2.md 7.4. */
 export function typeProblem(route: TopicRoute, actual: DerivedType): StatusError | undefined {
   const expected = route.messageType;
-  const isFree = expected === 'MIXED' || route.topic.startsWith('%');
+  // Lite messages are kept apart, which only a topic of their type does.
+  const isMixed = expected === 'MIXED' && actual !== 'LITE';
+  const isFree = isMixed || route.topic.startsWith('%');
   if (isFree || expected === actual) return undefined;
   return new StatusError(
     Code.MESSAGE_PROPERTY_CONFLICT_WITH_TYPE,

@@ -51,7 +51,9 @@ const same = (bytes: Buffer): Buffer => bytes;
 const topic = { name: 'sessions' };
 
 beforeAll(async () => {
-  rmq = await startRmq({ topics: { sessions: { type: 'LITE' }, plain: {} } });
+  rmq = await startRmq({
+    topics: { sessions: { type: 'LITE' }, plain: {}, mixed: { type: 'MIXED' } },
+  });
   client = new GrpcClient(rmq.endpoints.grpc, credentials.createInsecure());
 });
 
@@ -190,6 +192,7 @@ test('sends by type, receives by subscription, acknowledges, changes and gives u
   expect(await send('s3', 'for others')).toBe(Code.OK);
   expect(await send(undefined, 'x')).toBe(Code.MESSAGE_PROPERTY_CONFLICT_WITH_TYPE);
   expect(await send('s1', 'x', 'plain')).toBe(Code.MESSAGE_PROPERTY_CONFLICT_WITH_TYPE);
+  expect(await send('s1', 'x', 'mixed')).toBe(Code.MESSAGE_PROPERTY_CONFLICT_WITH_TYPE);
   expect(await send('not ok', 'x')).toBe(Code.ILLEGAL_LITE_TOPIC);
   expect(await sync('g1', { liteTopicSet: ['s1', 's2'] })).toBe(Code.OK);
   const { messages } = await receive('g1');
