@@ -71,6 +71,21 @@ export function checkTopicName(topic: string): void {
   if (problem !== undefined) throw new RmqError('ILLEGAL_TOPIC', problem);
 }
 
+const systemGroups: ReadonlySet<string> = new Set([
+  'TOOLS_CONSUMER',
+  'FILTERSRV_CONSUMER',
+  'SELF_TEST_C_GROUP',
+  'CID_ONS-HTTP-PROXY',
+  'CID_ONSAPI_PULL',
+  'CID_ONSAPI_PERMISSION',
+  'CID_ONSAPI_OWNER',
+]);
+
+/** Groups of tools and of the system, which are there for whoever asks; facts/broker.md §1.5. */
+export function isSystemGroup(group: string): boolean {
+  return systemGroups.has(group) || group.startsWith('CID_RMQ_SYS_');
+}
+
 /** Topics of the system by name. A broker adds its own and its cluster's name and `<cluster>_REPLY_TOPIC`. */
 export function isSystemTopic(topic: string): boolean {
   return systemTopics.has(topic) || topic.startsWith('rmq_sys_');

@@ -1,6 +1,6 @@
 /** The consumer groups of a broker. As with topics, a change is answered once it is durable. */
 import { RmqError } from '../../../protocol/errors.ts';
-import { groupNameProblem } from '../../../protocol/message/names.ts';
+import { groupNameProblem, isSystemGroup } from '../../../protocol/message/names.ts';
 import { limits } from '../../shared/limits.ts';
 import type { MessageStore, StateBatch, StateSource } from '../../store/message-store.ts';
 import type { GroupConfig } from '../api.ts';
@@ -69,11 +69,12 @@ export class GroupTable implements StateSource {
     return [...this.#groups.values()];
   }
 
-  /** The group; made with defaults when that is allowed and its name is legal. */
+  /** The group; made with defaults when that is allowed (as it is for the system's) and its name is legal. */
   get(group: string): GroupConfig | undefined {
     const known = this.#groups.get(group);
     if (known !== undefined) return known;
-    if (!this.isAutoCreate || groupNameProblem(group) !== undefined) return undefined;
+    if (!this.isAutoCreate && !isSystemGroup(group)) return undefined;
+    if (groupNameProblem(group) !== undefined) return undefined;
     if (this.#groups.size >= limits.groupCountMax) return undefined;
     const made = defaultGroup(group);
     this.#set(made);

@@ -42,4 +42,12 @@ test('settings of a broker are shown, some change while it runs, the others say 
     remark: 'autoCreateTopicEnable is "perhaps", not true or false',
   });
   expect(await show()).toMatch(/^fileReservedTime=49$/m);
+  // Without automatic groups only those of the system are there for whoever asks.
+  await ask(RequestCode.UPDATE_BROKER_CONFIG, 'autoCreateSubscriptionGroup=false');
+  const groupCode = async (group: string): Promise<number> => {
+    const code = RequestCode.GET_SUBSCRIPTIONGROUP_CONFIG;
+    return (await client.invoke(address, code, { group }, undefined, { timeoutMs: 3_000 })).code;
+  };
+  expect(await groupCode('unknown')).toBe(26);
+  expect(await groupCode('TOOLS_CONSUMER')).toBe(0);
 });
