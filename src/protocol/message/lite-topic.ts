@@ -28,6 +28,14 @@ export function isLiteQueueTopic(topic: string): boolean {
   return topic.startsWith(prefix);
 }
 
+/** Stands for every lite topic of a parent, where a group may ask for that; no lite topic can be called so. */
+export const anyLiteTopic = '*';
+
+/** What a client that wants every lite topic of this one's parent subscribes to. */
+export function anyLiteTopicOf(topic: string): string {
+  return topic.slice(0, topic.lastIndexOf('$') + 1) + anyLiteTopic;
+}
+
 /** Parent and lite topic; undefined for other topics. Neither name can hold a `$`. */
 export function parseLiteQueueTopic(
   topic: string,

@@ -4,6 +4,8 @@
  * that falls silent is forgotten. Data only; what follows from a change is `lite-topics.ts`'s.
  */
 
+import { anyLiteTopicOf } from '../../../protocol/message/lite-topic.ts';
+
 /** One client of a group. */
 export class LiteSubscriber {
   readonly group: string;
@@ -21,6 +23,8 @@ export class LiteSubscriber {
     this.clientId = clientId;
   }
 }
+
+const nobody: ReadonlySet<LiteSubscriber> = new Set();
 
 export class LiteSubscriptions {
   readonly #subscribers = new Map<string, LiteSubscriber>();
@@ -66,7 +70,11 @@ export class LiteSubscriptions {
 
   remove(subscriber: LiteSubscriber, topic: string): void {
     if (!subscriber.topics.delete(topic)) return;
-    subscriber.active.delete(topic);
+    if (topic === anyLiteTopicOf(topic)) {
+      for (const one of subscriber.active) {
+        if (!subscriber.topics.has(one)) subscriber.active.delete(one);
+      }
+    } else if (!subscriber.topics.has(anyLiteTopicOf(topic))) subscriber.active.delete(topic);
     this.count--;
     const groups = this.#byTopic.get(topic);
     const list = groups?.get(subscriber.group);
@@ -81,11 +89,22 @@ export class LiteSubscriptions {
     this.#subscribers.delete(`${subscriber.group}\n${subscriber.clientId}`);
   }
 
-  groupsOf(topic: string): Iterable<string> {
-    return this.#byTopic.get(topic)?.keys() ?? [];
+  /** Groups with a client that gets the topic's messages, by its name or with all others. */
+  groupsOf(topic: string): ReadonlySet<string> {
+    const named = this.#byTopic.get(topic)?.keys() ?? [];
+    const any = this.#byTopic.get(anyLiteTopicOf(topic))?.keys() ?? [];
+    return new Set([...named, ...any]);
   }
 
-  of(topic: string, group: string): Iterable<LiteSubscriber> {
-    return this.#byTopic.get(topic)?.get(group) ?? [];
+  of(topic: string, group: string): ReadonlySet<LiteSubscriber> {
+    const named = this.named(topic, group);
+    const any = this.named(anyLiteTopicOf(topic), group);
+    if (any.size === 0) return named;
+    return named.size === 0 ? any : new Set([...named, ...any]);
+  }
+
+  /** Those that subscribe to it by its name. */
+  named(topic: string, group: string): ReadonlySet<LiteSubscriber> {
+    return this.#byTopic.get(topic)?.get(group) ?? nobody;
   }
 }

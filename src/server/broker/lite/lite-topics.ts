@@ -7,6 +7,8 @@
 import type { Clock } from '../../../platform/clock.ts';
 import { RmqError } from '../../../protocol/errors.ts';
 import {
+  anyLiteTopic,
+  anyLiteTopicOf,
   liteQueueTopic,
   liteTopicProblem,
   parseLiteQueueTopic,
@@ -157,7 +159,9 @@ export class LiteTopics {
       if (gone !== undefined) this.#subscriptions.drop(gone);
       return undefined;
     }
+    const isAnyAllowed = isSet(group, 'lite.sub.wildcard');
     for (const name of request.liteTopics) {
+      if (name === anyLiteTopic && isAnyAllowed) continue;
       const problem = liteTopicProblem(name);
       if (problem !== undefined) return new RmqError('ILLEGAL_LITE_TOPIC', problem);
     }
@@ -218,7 +222,7 @@ export class LiteTopics {
   /** Whoever else of an exclusive group has it loses it, and is told. */
   #exclude(subscriber: LiteSubscriber, topic: string, group: GroupConfig): void {
     if (group.attributes['lite.sub.model']?.toLowerCase() !== 'exclusive') return;
-    for (const other of [...this.#subscriptions.of(topic, group.group)]) {
+    for (const other of [...this.#subscriptions.named(topic, group.group)]) {
       if (other === subscriber) continue;
       this.#unsubscribe(other, topic);
       if (isSet(group, 'lite.sub.reset.offset.exclusive')) this.#reset(group.group, topic, 0);
@@ -235,6 +239,13 @@ export class LiteTopics {
   }
 
   #begin(subscriber: LiteSubscriber, topic: string): void {
+    if (topic !== anyLiteTopicOf(topic)) return this.#beginOne(subscriber, topic);
+    for (const one of this.#lastMs.keys()) {
+      if (anyLiteTopicOf(one) === topic) this.#beginOne(subscriber, one);
+    }
+  }
+
+  #beginOne(subscriber: LiteSubscriber, topic: string): void {
     if (!this.#lastMs.has(topic)) return; // its first message will do it
     subscriber.active.add(topic);
     this.#delivery.wakeQueue(subscriber.group, this.#store.queue(topic, 0));
@@ -263,6 +274,7 @@ export class LiteTopics {
   }
 
   #reset(group: string, topic: string, offset: number): void {
+    if (!this.#lastMs.has(topic)) return; // nothing has come yet
     this.#delivery.reset(group, topic, 0, offset);
     for (const one of this.#subscriptions.of(topic, group)) one.active.add(topic);
   }
@@ -294,8 +306,9 @@ export class LiteTopics {
   }
 
   #drop(topic: string): void {
-    for (const group of [...this.#subscriptions.groupsOf(topic)]) {
-      for (const one of [...this.#subscriptions.of(topic, group)]) this.#unsubscribe(one, topic);
+    for (const group of this.#subscriptions.groupsOf(topic)) {
+      for (const one of this.#subscriptions.of(topic, group)) one.active.delete(topic);
+      for (const one of [...this.#subscriptions.named(topic, group)]) this.#unsubscribe(one, topic);
     }
     this.#lastMs.delete(topic);
     this.#delivery.dropTopic(topic);

@@ -240,6 +240,25 @@ describe('subscriptions', () => {
     expect(bodies(await t.receive(lite))).toEqual(['new']);
   });
 
+  test('a group that may ask for all lite topics gets old and new ones', async () => {
+    expect(await sync(['*'])).toBe('ILLEGAL_LITE_TOPIC');
+    await groupWith({ 'lite.sub.wildcard': 'true' });
+    await send('old', 'o1');
+    expect(await sync(['*'])).toBe('OK');
+    const got = await t.receive(lite);
+    expect(bodies(got)).toEqual(['o1']);
+    await t.ack([got[0]!.receiptHandle], 'G', 'L');
+    const waiting = await t.pop(parked);
+    await send('new', 'n1');
+    await t.clock.advance(0);
+    expect(bodies((await waiting.answer).messages)).toEqual(['n1']);
+    await sync(['named']);
+    await sync(['*'], { action: 'PARTIAL_REMOVE' });
+    await t.clock.advance(10_000);
+    await send('named', 'x1');
+    expect(bodies(await t.receive(lite))).toEqual(['x1']);
+  });
+
   test('a silent client is forgotten', async () => {
     await sync(['a']);
     await t.clock.advance(300_000);
