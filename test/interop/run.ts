@@ -17,15 +17,13 @@ import { startDeployment } from '../support/processes.ts';
 
 const kits = fileURLToPath(new URL('../../../shared/interop', import.meta.url));
 
-/** What this version does not have yet, by the words of the scenarios' names. */
-const notYet = 'SQL|transaction';
 /** Scenarios that sleep or poll for over ten seconds. */
 const slow =
-  'two consumers of a group share|unacked|invisible time made|acked messages stay away|empty topic|new process goes on|failed message';
+  '[Tt]ransaction|recall|come by time|two consumers of a group share|unacked|invisible time made|acked messages stay away|empty topic|new process goes on|failed message';
 
 const filters: Readonly<Record<string, { all: string; quick: string }>> = {
   java: {
-    all: '^Grpc(Send|Consume|Fifo|Retry)\\.(?!.*[sS]ql|typedTopics|mixedTopic)',
+    all: '^Grpc',
     quick:
       '^GrpcSend\\.(sync|async|overTls|keys|largest|messageId)|^GrpcConsume\\.(push$|restart|tag|longPollingReturns)',
   },
@@ -37,8 +35,8 @@ const filters: Readonly<Record<string, { all: string; quick: string }>> = {
   'ali-ons': { all: '.', quick: '.' },
   'go-remoting': { all: '.', quick: '.' },
   other: {
-    all: `^(?!.*(${notYet}))`,
-    quick: `^(?!.*(${notYet}|${slow}))`,
+    all: '',
+    quick: `^(?!.*(${slow}))`,
   },
 };
 

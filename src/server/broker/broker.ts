@@ -12,6 +12,7 @@ import type {
   StoredMessage,
 } from '../../protocol/message/message.ts';
 import type { Reply } from '../../util/reply.ts';
+import { limits } from '../shared/limits.ts';
 import type { Logger } from '../shared/logger.ts';
 import type { MessageStore } from '../store/message-store.ts';
 import type {
@@ -438,6 +439,8 @@ export class Broker implements BrokerApi {
   }
 
   getOffset(group: string, topic: string, queueId: number): Promise<QueueOffset | undefined> {
+    const problem = queueProblem(topic, queueId);
+    if (problem !== undefined) return Promise.reject(problem);
     return Promise.resolve(this.#delivery.offsetOf(group, topic, queueId));
   }
 
@@ -462,6 +465,8 @@ export class Broker implements BrokerApi {
   }
 
   offsetByTime(topic: string, queueId: number, timestampMs: number): Promise<QueueOffset> {
+    const problem = queueProblem(topic, queueId);
+    if (problem !== undefined) return Promise.reject(problem);
     return this.store.offsetByTime(this.store.queue(topic, queueId), timestampMs);
   }
 
@@ -475,11 +480,21 @@ export class Broker implements BrokerApi {
 }
 
 function offsetProblem(topic: string, queueId: number, offset: number): RmqError | undefined {
-  if (Number.isSafeInteger(offset) && offset >= 0 && queueId >= 0) return undefined;
+  const problem = queueProblem(topic, queueId);
+  if (problem !== undefined) return problem;
+  if (Number.isSafeInteger(offset) && offset >= 0) return undefined;
   return new RmqError(
     'ILLEGAL_OFFSET',
     `offset ${offset} of queue ${queueId} of ${topic} is not one`,
   );
+}
+
+/** Queues are kept in lists by their id: one that no topic can have must not get that far. */
+function queueProblem(topic: string, queueId: number): RmqError | undefined {
+  const isPossible =
+    Number.isInteger(queueId) && queueId >= 0 && queueId < limits.topicQueueCountMax;
+  if (isPossible) return undefined;
+  return new RmqError('ILLEGAL_QUEUE', `topic ${topic} cannot have a queue ${queueId}`);
 }
 
 function range(count: number): number[] {

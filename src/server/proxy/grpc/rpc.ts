@@ -2,6 +2,7 @@
  * From message bytes to a handler and back: decodes the request, checks the client id, catches what a
  * handler throws, and puts every failure into the response's status.
  */
+import { asRmqError, RmqError } from '../../../protocol/errors.ts';
 import { Code, type StatusInit } from '../../../protocol/grpc/generated/messages.ts';
 import type { Call, UnaryMethod } from '../../../transport/grpc/call.ts';
 import type { Reply } from '../../../util/reply.ts';
@@ -63,10 +64,14 @@ export function unaryMethod<Request, Answer extends { readonly status?: StatusIn
 /** What clients did wrong is theirs to see; what we did wrong belongs into the log. */
 export function logFailure(logger: Logger, rpc: string, error: unknown): void {
   const status = statusOf(error);
-  if (status.code !== Code.INTERNAL_SERVER_ERROR) {
+  const isOurs = status.code === Code.INTERNAL_SERVER_ERROR;
+  const isNothing = error instanceof RmqError && error.code === 'TRANSACTION_NOT_FOUND';
+  if (!isOurs || isNothing) {
     logger.debug('request refused', { rpc, code: status.code, reason: status.message });
     return;
   }
-  const stack = error instanceof Error ? error.stack : undefined;
+  const known = asRmqError(error);
+  // Only a defect needs its place in the code.
+  const stack = known.code === 'INTERNAL' ? known.stack : undefined;
   logger.warn('request failed', { rpc, reason: status.message, stack });
 }

@@ -8,6 +8,7 @@
 import type { Clock, Timer } from '../../../platform/clock.ts';
 import type { Files } from '../../../platform/files.ts';
 import { RmqError } from '../../../protocol/errors.ts';
+import { assert } from '../../../util/assert.ts';
 import type { Logger } from '../../shared/logger.ts';
 import type { StateRange, StateRows, StateSource } from '../message-store.ts';
 import type { StoreTuning } from '../options.ts';
@@ -16,6 +17,8 @@ import { keyRangeEnd } from './database.ts';
 import { blockEntryCount, decodeBlock, type IndexedEntry, IndexedQueue } from './queue.ts';
 
 const dispatchedKey = 'm/dispatched';
+/** Queue ids of a topic lie close together: they index a list. */
+const queueIdMax = 65_536;
 const statePrefix = 's/';
 /** Entries of one queue that stay in memory once they are in the database. */
 const recentKeepCount = 1_024;
@@ -114,6 +117,7 @@ export class QueueIndex {
   }
 
   queue(topic: string, queueId: number): IndexedQueue {
+    assert(queueId >= 0 && queueId < queueIdMax, 'a queue has an id that a topic can have');
     const known = this.#queues.get(topic)?.[queueId];
     if (known !== undefined) return known;
     const queue = new IndexedQueue(topic, queueId, this.#nextNumber++);

@@ -250,3 +250,16 @@ describe('pull', () => {
     expect((await late.answer).status).toBe('OFFSET_OVERFLOW_ONE');
   });
 });
+
+test('a queue that no topic can have is refused wherever it is named', async () => {
+  const t = await new TestBroker().start();
+  await t.topic('T');
+  const wrong = 2 ** 31 - 1;
+  const refused = { code: 'ILLEGAL_QUEUE' };
+  await expect(t.broker.getOffset('G', 'T', wrong)).rejects.toMatchObject(refused);
+  await expect(t.broker.putOffset('G', 'T', wrong, 0 as never)).rejects.toMatchObject(refused);
+  await expect(t.broker.offsetByTime('T', wrong, 0)).rejects.toMatchObject(refused);
+  // Whoever walks over all queues is not kept waiting by ids that were asked for.
+  expect([...t.store.queues()].length).toBeLessThan(10);
+  await t.stop();
+});
