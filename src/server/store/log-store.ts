@@ -163,7 +163,7 @@ export class LogStore implements MessageStore {
   async #restoreDerived(): Promise<void> {
     for (const state of this.#derived) {
       for await (const [key, value] of this.#index.loadState(state.prefix)) {
-        state.restore(key, value);
+        if (!state.restore(key, value)) break;
       }
     }
   }

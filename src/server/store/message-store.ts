@@ -65,9 +65,10 @@ export interface StateSource {
  * is neither forgotten nor applied twice. Without an index it is made again from the whole log.
  */
 export interface DerivedState extends StateSource {
-  /** Its keys begin with this; told back by `restore` before anything is dispatched. */
+  /** Its keys begin with this; told back by `restore`, in order, before anything is dispatched. */
   readonly prefix: string;
-  restore(key: string, value: Uint8Array): void;
+  /** False: it wants no more of them; the rest it reads when it needs it. */
+  restore(key: string, value: Uint8Array): boolean;
   /** Everything that was restored or dispatched is void: all records will be dispatched again. */
   clear(): void;
   /**

@@ -16,6 +16,7 @@ import type {
   StateRows,
 } from '../../store/message-store.ts';
 import { decodeTimer, encodeTimer, Timer } from './timer.ts';
+import { TimerCounts } from './timer-counts.ts';
 import {
   dueOf,
   levelDelayMs,
@@ -32,6 +33,8 @@ const end = 'g';
 /** The heap may hold as many timers that have ended, besides as many again as are in memory. */
 const heapRestCount = 1_024;
 
+/** Before all timers and behind the counts. */
+const start = '0';
 /** Half a second of deliveries, and no more than the loop can sort in 10 ms. */
 const nearCountDefault = 8_192;
 /** Timers that are read from the database at a time: a few milliseconds of the loop. */
@@ -48,10 +51,9 @@ export class PendingTimers implements DerivedState {
   #unwritten = new Map<string, Timer>();
   /** Ended, and maybe still in the database. */
   #ended = new Set<string>();
-  readonly #countByTopic = new Map<string, number>();
-  /** No timer's record lies below this offset of the log. */
-  #lowestOffset = Number.POSITIVE_INFINITY;
-  #newestLevelMs = 0;
+  readonly #counts = new TimerCounts();
+  /** No timer's record lies below this offset of the log; 0: not looked yet. */
+  #lowestOffset = 0;
   #store: MessageStore | undefined = undefined;
   #isFilling = false;
   /** Called when the soonest may have changed. */
@@ -71,7 +73,7 @@ export class PendingTimers implements DerivedState {
 
   /** Waiting messages by the topic they are for. */
   get countByTopic(): ReadonlyMap<string, number> {
-    return this.#countByTopic;
+    return this.#counts.byTopic;
   }
 
   /** The store has been started: from now on memory is filled from it. */
@@ -82,15 +84,19 @@ export class PendingTimers implements DerivedState {
 
   /** The latest time at which a message is known to have been parked by level. */
   get newestLevelMs(): number {
-    return this.#newestLevelMs;
+    return this.#counts.newestLevelMs;
   }
 
-  restore(key: string, value: Uint8Array): void {
-    const timer = decodeTimer(key.slice(prefix.length), value);
-    this.#counted(timer);
-    if (this.#nearEnd !== end) return;
-    if (this.#near.size < this.#nearCount) this.#hold(timer);
-    else this.#nearEnd = timer.key;
+  /** The counts come first, then the nearest timers; starting costs no more than these. */
+  restore(key: string, value: Uint8Array): boolean {
+    const name = key.slice(prefix.length);
+    if (this.#counts.restore(name, value)) return true;
+    if (this.#near.size < this.#nearCount) {
+      this.#hold(decodeTimer(name, value));
+      return true;
+    }
+    this.#nearEnd = name;
+    return false;
   }
 
   clear(): void {
@@ -99,8 +105,8 @@ export class PendingTimers implements DerivedState {
     this.#nearEnd = end;
     this.#unwritten.clear();
     this.#ended.clear();
-    this.#countByTopic.clear();
-    this.#lowestOffset = Number.POSITIVE_INFINITY;
+    this.#counts.clear();
+    this.#lowestOffset = 0;
   }
 
   dispatched(message: MessageDraft, place: Appended): void {
@@ -137,11 +143,8 @@ export class PendingTimers implements DerivedState {
   }
 
   #counted(timer: Timer): void {
-    this.#countByTopic.set(timer.topic, (this.#countByTopic.get(timer.topic) ?? 0) + 1);
+    this.#counts.opened(timer);
     this.#lowestOffset = Math.min(this.#lowestOffset, timer.physicalOffset);
-    if (timer.level === 0) return;
-    const parkedMs = timer.dueMs - levelDelayMs(timer.level);
-    this.#newestLevelMs = Math.max(this.#newestLevelMs, parkedMs);
   }
 
   #hold(timer: Timer): void {
@@ -170,18 +173,12 @@ export class PendingTimers implements DerivedState {
     if (!this.#unwritten.delete(key)) this.#ended.add(key);
     if (timer !== undefined) {
       timer.phase = 'gone';
-      this.#uncounted(timer.topic);
+      this.#counts.ended(timer.topic);
     } else if (this.#store === undefined) {
       // At opening: one of those that only the database has.
-      this.#uncounted(topic);
+      this.#counts.ended(topic);
     }
     this.#fillWhenLow();
-  }
-
-  #uncounted(topic: string): void {
-    const count = (this.#countByTopic.get(topic) ?? 0) - 1;
-    if (count > 0) this.#countByTopic.set(topic, count);
-    else this.#countByTopic.delete(topic);
   }
 
   /**
@@ -205,6 +202,7 @@ export class PendingTimers implements DerivedState {
     for (const timer of this.#unwritten.values()) batch.put(prefix + timer.key, encodeTimer(timer));
     this.#ended = new Set();
     this.#unwritten = new Map();
+    this.#counts.collect(batch, prefix);
   }
 
   /** When the soonest in memory is to be delivered; undefined: there is none. */
@@ -335,7 +333,7 @@ export class PendingTimers implements DerivedState {
   /** Looks at all timers and moves those below; the lowest offset seen. */
   async #rollBelow(offset: PhysicalOffset): Promise<number> {
     let lowest = Number.POSITIVE_INFINITY;
-    let from: string | undefined = '';
+    let from: string | undefined = start;
     while (from !== undefined) {
       const below: Timer[] = [];
       await this.find({ from, until: end }, searchCount, (timers, last) => {

@@ -112,9 +112,10 @@ export class OpenTransactions implements DerivedState {
     this.#dirty.add(one);
   }
 
-  restore(_key: string, value: Uint8Array): void {
+  restore(_key: string, value: Uint8Array): boolean {
     const stored = JSON.parse(Buffer.from(value).toString('utf8')) as StoredTransaction; // our own
     this.#open(new OpenTransaction(stored));
+    return true;
   }
 
   clear(): void {

@@ -22,9 +22,10 @@ class Ledger implements DerivedState {
   isDeletable: (offset: PhysicalOffset) => Promise<boolean> = () => Promise.resolve(true);
   readonly #dirty = new Set<string>();
 
-  restore(key: string, value: Uint8Array): void {
+  restore(key: string, value: Uint8Array): boolean {
     this.restored++;
     this.open.set(key.slice(this.prefix.length), Number(Buffer.from(value).toString()));
+    return true;
   }
 
   clear(): void {
