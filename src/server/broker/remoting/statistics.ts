@@ -6,6 +6,8 @@ import type { Clock, Timer } from '../../../platform/clock.ts';
 import type { HostedBroker } from './context.ts';
 
 const sampleIntervalMs = 10_000;
+/** How long one part of a look may hold up the loop. */
+const stepMaxMs = 2;
 /** Names are dropped, oldest first, beyond this. */
 const nameCountMax = 50_000;
 
@@ -52,6 +54,7 @@ export class Statistics {
   readonly #items = new Map<string, Item>();
   #timer: Timer | undefined = undefined;
   #sampleNumber = 0;
+  #isStopped = false;
 
   constructor(broker: HostedBroker, clock: Clock) {
     this.#broker = broker;
@@ -59,11 +62,19 @@ export class Statistics {
   }
 
   start(): void {
-    this.#sample();
-    this.#timer = this.#clock.setTimer(sampleIntervalMs, () => this.start());
+    void this.#broker.listGroups().then((groups) => {
+      if (this.#isStopped) return;
+      this.#sampleNumber++;
+      const totals = new Map<string, number>([
+        ['BROKER_PUT_NUMS all', 0],
+        ['BROKER_GET_NUMS all', 0],
+      ]);
+      this.#continue(this.#walk(totals, groups), totals);
+    });
   }
 
   stop(): void {
+    this.#isStopped = true;
     if (this.#timer !== undefined) this.#clock.clearTimer(this.#timer);
     this.#timer = undefined;
   }
@@ -78,26 +89,39 @@ export class Statistics {
     return { put: this.#item('BROKER_PUT_NUMS all'), got: this.#item('BROKER_GET_NUMS all') };
   }
 
-  #sample(): void {
-    this.#sampleNumber++;
-    const totals = new Map<string, number>([
-      ['BROKER_PUT_NUMS all', 0],
-      ['BROKER_GET_NUMS all', 0],
-    ]);
+  /** A few milliseconds at a time: there may be a million queues. */
+  #continue(steps: Iterator<undefined>, totals: ReadonlyMap<string, number>): void {
+    const untilMs = this.#clock.monotonicMs() + stepMaxMs;
+    while (steps.next().done !== true) {
+      if (this.#clock.monotonicMs() < untilMs) continue;
+      this.#timer = this.#clock.setTimer(1, () => this.#continue(steps, totals));
+      return;
+    }
+    for (const [name, total] of totals) this.#put(name, total);
+    for (const [name, item] of this.#items) {
+      if (item.seenAt !== this.#sampleNumber) this.#items.delete(name);
+    }
+    this.#timer = this.#clock.setTimer(sampleIntervalMs, () => this.start());
+  }
+
+  *#walk(
+    totals: Map<string, number>,
+    groups: readonly { readonly group: string }[],
+  ): Generator<undefined> {
     const add = (name: string, value: number): void => {
       totals.set(name, (totals.get(name) ?? 0) + value);
     };
     for (const { topic, maxOffset } of this.#broker.store.queues()) {
       add(`TOPIC_PUT_NUMS ${topic}`, maxOffset);
       add('BROKER_PUT_NUMS all', maxOffset);
+      yield;
     }
-    for (const { topic, group, offset } of this.#broker.listOffsets(undefined)) {
-      add(`GROUP_GET_NUMS ${topic}@${group}`, offset);
-      add('BROKER_GET_NUMS all', offset);
-    }
-    for (const [name, total] of totals) this.#put(name, total);
-    for (const [name, item] of this.#items) {
-      if (item.seenAt !== this.#sampleNumber) this.#items.delete(name);
+    for (const { group } of groups) {
+      for (const { topic, offset } of this.#broker.listOffsets(group)) {
+        add(`GROUP_GET_NUMS ${topic}@${group}`, offset);
+        add('BROKER_GET_NUMS all', offset);
+      }
+      yield;
     }
   }
 
