@@ -31,13 +31,13 @@ export class Content {
       const part = Math.min(count - done, pageBytes - inPage);
       const page = this.#pages.get(Math.floor((position + done) / pageBytes));
       if (page === undefined) target.fill(0, at + done, at + done + part);
-      else target.set(page.subarray(inPage, inPage + part), at + done);
+      else page.copy(target, at + done, inPage, inPage + part);
       done += part;
     }
     return count;
   }
 
-  write(source: Uint8Array, position: number): void {
+  write(source: Buffer, position: number): void {
     for (let done = 0; done < source.length; ) {
       const inPage = (position + done) % pageBytes;
       const part = Math.min(source.length - done, pageBytes - inPage);
@@ -47,7 +47,7 @@ export class Content {
         page = Buffer.alloc(pageBytes);
         this.#pages.set(number, page);
       }
-      page.set(source.subarray(done, done + part), inPage);
+      source.copy(page, inPage, done, done + part);
       done += part;
     }
     this.sizeBytes = Math.max(this.sizeBytes, position + source.length);

@@ -164,7 +164,7 @@ async function cutBehind(
 
 /** Whether the rest of the file holds only zeros, so that no old byte can look like a record later. */
 async function isZeroBehind(segment: Segment, offset: number): Promise<boolean> {
-  const bytes = Buffer.alloc(readSizeBytes);
+  const bytes = Buffer.alloc(Math.min(readSizeBytes, segment.endOffset - offset));
   for (let at = offset; at < segment.endOffset; ) {
     const size = Math.min(bytes.length, segment.endOffset - at);
     const got = await segment.read(bytes, 0, size, at);
