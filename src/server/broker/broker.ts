@@ -39,7 +39,8 @@ import type {
 } from './api.ts';
 import { Permission } from './api.ts';
 import { DeadLetters } from './delivery/dead-letters.ts';
-import { type CommittedOffset, Delivery } from './delivery/delivery.ts';
+import { Delivery } from './delivery/delivery.ts';
+import type { CommittedOffset } from './delivery/state-table.ts';
 import { Forbidden } from './groups/forbidden.ts';
 import { GroupTable } from './groups/group-table.ts';
 import { isLite, LiteTopics } from './lite/lite-topics.ts';

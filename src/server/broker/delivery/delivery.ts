@@ -30,26 +30,10 @@ import { Attempts, attemptPrefix, type Repeat } from './attempts.ts';
 import type { DeadLetters } from './dead-letters.ts';
 import type { InFlight } from './in-flight.ts';
 import { PopJob } from './pop-job.ts';
-import { type OpenBudget, QueueState } from './queue-state.ts';
+import type { QueueState } from './queue-state.ts';
 import { formatReceiptHandle, parseReceiptHandle, type ReceiptHandle } from './receipt-handle.ts';
-import {
-  blockKey,
-  decodeBlock,
-  decodeHeader,
-  encodeBlock,
-  encodeHeader,
-  parseStateKey,
-  stateKey,
-  statePrefix,
-} from './state-codec.ts';
+import { type CommittedOffset, StateTable } from './state-table.ts';
 import { WaitingReceives } from './waiting-receives.ts';
-
-export interface CommittedOffset {
-  readonly group: string;
-  readonly topic: string;
-  readonly queueId: number;
-  readonly offset: QueueOffset;
-}
 
 export interface PopPlan {
   readonly request: PopRequest;
@@ -61,13 +45,6 @@ export interface PopPlan {
   readonly retryCountMax: number;
 }
 
-/** What a group has of a topic. */
-class Consumption {
-  readonly states: QueueState[] = [];
-  /** Receives so far: each begins at the next queue, so that all queues get their turn. */
-  turn = 0;
-}
-
 export class Delivery implements StateSource {
   readonly store: MessageStore;
   readonly clock: Clock;
@@ -76,13 +53,10 @@ export class Delivery implements StateSource {
   readonly wheel: TimerWheel;
   readonly waiting: WaitingReceives = new WaitingReceives();
   readonly #logger: Logger;
-  readonly #consumptions = new Map<string, Map<string, Consumption>>();
-  readonly #budget: OpenBudget = { count: 0 };
+  readonly #states: StateTable;
   readonly attempts: Attempts = new Attempts();
-  readonly #dirty = new Set<QueueState>();
   /** States that are full and get nothing new. */
   readonly #paused = new Set<QueueState>();
-  #deleted: string[] = [];
   #turn = 0;
   /** Nobody waits any more. */
   isStopped = false;
@@ -95,6 +69,7 @@ export class Delivery implements StateSource {
     readonly deadLetters: DeadLetters;
   }) {
     this.store = options.store;
+    this.#states = new StateTable(options.store);
     this.clock = options.clock;
     this.#logger = options.logger;
     this.brokerName = options.brokerName;
@@ -104,24 +79,7 @@ export class Delivery implements StateSource {
   }
 
   async load(): Promise<void> {
-    let last: QueueState | undefined;
-    for await (const [key, value] of this.store.loadState(statePrefix)) {
-      const parts = parseStateKey(key);
-      if (parts === undefined) continue;
-      const { group, topic, queueId, block } = parts;
-      if (block === undefined) {
-        if (last !== undefined) this.#loaded(last);
-        last = this.#make(group, topic, queueId);
-        decodeHeader(last, value);
-        continue;
-      }
-      // A header comes before its blocks, and both are written together.
-      const state = this.find(group, topic, queueId);
-      if (state === undefined) continue;
-      state.storedBlocks.add(block);
-      decodeBlock(state, block, value);
-    }
-    if (last !== undefined) this.#loaded(last);
+    await this.#states.load();
     const find = (group: string, topic: string, queueId: number): QueueState | undefined =>
       this.find(group, topic, queueId);
     for await (const [key, value] of this.store.loadState(attemptPrefix)) {
@@ -129,39 +87,15 @@ export class Delivery implements StateSource {
     }
   }
 
-  #loaded(state: QueueState): void {
-    state.dirtyBlocks.clear();
-    const queue = this.store.queue(state.topic, state.queueId);
-    state.clamp(queue.minOffset, queue.maxOffset);
-    this.changed(state);
-  }
-
   collect(batch: StateBatch): void {
-    for (const key of this.#deleted) batch.delete(key);
-    this.#deleted = [];
-    for (const state of this.#dirty) {
-      state.isDirty = false;
-      batch.put(stateKey(state), encodeHeader(state));
-      for (const block of state.dirtyBlocks) {
-        const bytes = encodeBlock(state, block);
-        if (bytes !== undefined) {
-          batch.put(blockKey(state, block), bytes);
-          state.storedBlocks.add(block);
-        } else if (state.storedBlocks.delete(block)) batch.delete(blockKey(state, block));
-      }
-      state.dirtyBlocks.clear();
-    }
-    this.#dirty.clear();
+    this.#states.collect(batch);
     this.attempts.collect(batch);
   }
 
   /** To be called after every change of a state. */
   changed(state: QueueState): void {
     if (state.isDropped) return;
-    if (state.isDirty) {
-      this.#dirty.add(state);
-      this.store.requestStateWrite();
-    }
+    this.#states.changed(state);
     // What was reserved and is visible again changes nothing that is stored.
     if (this.waiting.count > 0) this.#arm(state);
   }
@@ -183,28 +117,8 @@ export class Delivery implements StateSource {
     });
   }
 
-  #consumption(group: string, topic: string): Consumption {
-    let topics = this.#consumptions.get(group);
-    if (topics === undefined) {
-      topics = new Map();
-      this.#consumptions.set(group, topics);
-    }
-    let consumption = topics.get(topic);
-    if (consumption === undefined) {
-      consumption = new Consumption();
-      topics.set(topic, consumption);
-    }
-    return consumption;
-  }
-
-  #make(group: string, topic: string, queueId: number): QueueState {
-    const state = new QueueState(group, topic, queueId, this.#budget);
-    this.#consumption(group, topic).states[queueId] = state;
-    return state;
-  }
-
   find(group: string, topic: string, queueId: number): QueueState | undefined {
-    return this.#consumptions.get(group)?.get(topic)?.states[queueId];
+    return this.#states.find(group, topic, queueId);
   }
 
   /** The state, made on first use: a new group starts at the oldest message of a queue that is whole. */
@@ -219,7 +133,7 @@ export class Delivery implements StateSource {
       }
       return known;
     }
-    const state = this.#make(group, queue.topic, queue.queueId);
+    const state = this.#states.make(group, queue.topic, queue.queueId);
     const isWhole = queue.minOffset === 0;
     state.reset(startFrom === 'MIN' || isWhole ? queue.minOffset : queue.maxOffset);
     this.changed(state);
@@ -233,7 +147,7 @@ export class Delivery implements StateSource {
       reply(filter);
       return () => undefined;
     }
-    const turn = this.#consumption(request.group, request.topic).turn++;
+    const turn = this.#states.turnOf(request.group, request.topic);
     const first = plan.isByPriority || plan.watched !== undefined ? 0 : turn % plan.queues.length;
     const job = new PopJob({ delivery: this, plan, filter, turn: this.#turn++, first, reply });
     const begin = (): void => job.run();
@@ -323,7 +237,7 @@ export class Delivery implements StateSource {
       topic,
       queueId,
       messages: openCount,
-      messagesOfAllGroups: this.#budget.count,
+      messagesOfAllGroups: this.#states.openCount,
     });
   }
 
@@ -452,18 +366,7 @@ export class Delivery implements StateSource {
 
   /** Committed offsets of a group, of all groups when undefined. */
   listOffsets(group: string | undefined): CommittedOffset[] {
-    const offsets: CommittedOffset[] = [];
-    for (const [name, topics] of this.#consumptions) {
-      if (group !== undefined && group !== name) continue;
-      for (const { states } of topics.values()) {
-        for (const state of states) {
-          if (state === undefined) continue;
-          const offset = state.committed as QueueOffset; // counted in offsets
-          offsets.push({ group: name, topic: state.topic, queueId: state.queueId, offset });
-        }
-      }
-    }
-    return offsets;
+    return this.#states.listOffsets(group);
   }
 
   /** A consumer that pulls has come so far; what pop has in flight above that stays. */
@@ -477,7 +380,7 @@ export class Delivery implements StateSource {
 
   /** An operator sets the offset; what was in flight is forgotten. */
   reset(group: string, topic: string, queueId: number, offset: number): void {
-    const state = this.find(group, topic, queueId) ?? this.#make(group, topic, queueId);
+    const state = this.find(group, topic, queueId) ?? this.#states.make(group, topic, queueId);
     state.reset(offset);
     this.changed(state);
     this.wake(state);
@@ -486,31 +389,17 @@ export class Delivery implements StateSource {
   dropTopic(topic: string): void {
     const gone = new RmqError('TOPIC_NOT_FOUND', `topic ${topic} was deleted`);
     for (const job of this.waiting.all(topic)) job.fail(gone);
-    for (const [group, topics] of this.#consumptions) {
-      const consumption = topics.get(topic);
-      if (consumption === undefined) continue;
-      topics.delete(topic);
-      this.#forget(consumption);
-      if (topics.size === 0) this.#consumptions.delete(group);
-    }
+    this.#forget(this.#states.dropTopic(topic));
   }
 
   dropGroup(group: string): void {
-    for (const one of this.#consumptions.get(group)?.values() ?? []) this.#forget(one);
-    this.#consumptions.delete(group);
+    this.#forget(this.#states.dropGroup(group));
   }
 
-  #forget({ states }: Consumption): void {
+  #forget(states: readonly QueueState[]): void {
     for (const state of states) {
-      if (state === undefined) continue;
-      state.isDropped = true;
       if (state.timer !== undefined) this.wheel.cancel(state.timer);
-      this.#dirty.delete(state);
       this.#paused.delete(state);
-      this.#deleted.push(stateKey(state));
-      for (const block of state.storedBlocks) this.#deleted.push(blockKey(state, block));
-      state.forget();
     }
-    this.store.requestStateWrite();
   }
 }

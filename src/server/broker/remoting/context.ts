@@ -7,7 +7,7 @@ import type { AnswerParts, RequestHandler } from '../../remoting/handler.ts';
 import type { Logger } from '../../shared/logger.ts';
 import type { MessageStore, StoredQueue } from '../../store/message-store.ts';
 import type { BrokerApi, TopicConfig } from '../api.ts';
-import type { CommittedOffset } from '../delivery/delivery.ts';
+import type { CommittedOffset } from '../delivery/state-table.ts';
 import type { RequestModes } from './assignments.ts';
 import type { ClientRegistry } from './client-registry.ts';
 import type { LiteSessions } from './lite.ts';
