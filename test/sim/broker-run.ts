@@ -231,7 +231,10 @@ export class BrokerRun {
     }
     await Promise.all(producers);
     await this.#sleep(this.#random.below(this.#random.pick([1, 50, 5_000]) * 1_000));
-    if (incarnation.isAlive) await this.#checkOffsets(up);
+    if (!incarnation.isAlive) return;
+    // The process may die in the middle of being asked.
+    const died = new Promise<void>((resolve) => incarnation.onDeath(resolve));
+    await Promise.race([this.#checkOffsets(up), died]);
   }
 
   async #produce(up: Up, endUs: number): Promise<void> {
