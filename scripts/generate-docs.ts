@@ -17,6 +17,7 @@ import {
   settings,
 } from '../src/server/shared/config-table.ts';
 import type { ValueKind } from '../src/util/values.ts';
+import { grpcPage } from './docs/grpc-page.ts';
 
 const root = new URL('../', import.meta.url);
 const note =
@@ -212,6 +213,7 @@ export async function generatePages(): Promise<ReadonlyMap<string, string>> {
     ['docs/reference/config.md', configPage()],
     ['docs/reference/commands.md', await commandsPage()],
     ['docs/reference/remoting.md', requestCodesPage()],
+    ['docs/reference/grpc.md', grpcPage(note, table)],
   ]);
 }
 
