@@ -136,7 +136,7 @@ fifo: as the group says
 receiveBatchSize: 32
 longPollingTimeout: 20 s
 liteSubscriptionQuota: as the group says
-maxLiteTopicSize: echoed`,
+maxLiteTopicSize: 64`,
   Metric: `on: false: clients push nothing
 endpoints: none, as metrics are off`,
   OffsetOption: `policy: last, begin, end
@@ -214,7 +214,7 @@ timestamp: for TIMESTAMP`,
   RecallMessageResponse: 'messageId: of the message taken back',
   SyncLiteSubscriptionRequest: `action: partial and complete adds and removals
 liteTopicSet: names
-version: the newest counts
+version: read over: the request that comes last counts
 offsetOption: where to begin`,
   ChangeLogLevelRequest: 'level: TRACE counts as DEBUG',
   ChangeLogLevelResponse: 'remark: the level in force',
