@@ -1,6 +1,6 @@
 /** A message as the commands show it; the JSON form is a contract. */
-import { inflateSync } from 'node:zlib';
 import type { StoredMessage } from '../../protocol/message/message.ts';
+import { plainBody } from '../../protocol/message/plain-body.ts';
 import { decodeProperties } from '../../protocol/message/properties.ts';
 import type { Column } from './command.ts';
 import { isoTime } from './times.ts';
@@ -40,7 +40,7 @@ export const messageColumns: readonly Column<MessageRow>[] = [
 
 export function messageRow(message: StoredMessage, brokerName: string): MessageRow {
   const properties = Object.fromEntries(decodeProperties(message.properties));
-  const bytes = plainBody(message);
+  const bytes = plainBody(message) ?? message.body;
   const body = bodyText(bytes);
   return {
     topic: message.topic,
@@ -59,22 +59,6 @@ export function messageRow(message: StoredMessage, brokerName: string): MessageR
     bodySizeBytes: bytes.length,
     reconsumeTimes: message.reconsumeTimes,
   };
-}
-
-// facts/store.md: sysFlag bit 0 compressed, bits 8-10 the type (0 and 3 zlib, 1 LZ4, 2 ZSTD).
-const compressedBit = 1;
-const zlibTypes = new Set([0, 3]);
-const inflatedMaxBytes = 64 << 20;
-
-/** The body as the producer gave it, where we can tell; LZ4 and ZSTD stay as they are. */
-function plainBody(message: StoredMessage): Uint8Array {
-  const { body, sysFlag } = message;
-  if ((sysFlag & compressedBit) === 0 || !zlibTypes.has((sysFlag >> 8) & 7)) return body;
-  try {
-    return inflateSync(body, { maxOutputLength: inflatedMaxBytes });
-  } catch {
-    return body; // Marked as compressed and is not: shown as it is.
-  }
 }
 
 function bodyText(bytes: Uint8Array): string | undefined {

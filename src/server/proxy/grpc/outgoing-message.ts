@@ -1,6 +1,5 @@
 /** A stored message as a gRPC one; facts/grpc-v2.md 7.2. */
 import { createHash } from 'node:crypto';
-import { gunzipSync, inflateSync, zstdDecompressSync } from 'node:zlib';
 import {
   DigestType,
   Encoding,
@@ -8,13 +7,10 @@ import {
 } from '../../../protocol/grpc/generated/messages.ts';
 import type { RecordHost, StoredMessage } from '../../../protocol/message/message.ts';
 import { encodeOffsetMessageId } from '../../../protocol/message/message-id.ts';
+import { plainBody } from '../../../protocol/message/plain-body.ts';
 import { decodeProperties } from '../../../protocol/message/properties.ts';
-import { SysFlag } from '../../../protocol/message/sys-flag.ts';
 import type { PoppedMessage } from '../../broker/api.ts';
 import { grpcType, hiddenProperties } from './message-type.ts';
-
-/** A compressed body may not become larger than this: a few bytes could else fill the memory. */
-const inflatedMaxBytes = 64 << 20;
 
 export function outgoingMessage(
   delivery: Pick<PoppedMessage, 'message' | 'receiptHandle' | 'deliveryAttempt'>,
@@ -22,7 +18,11 @@ export function outgoingMessage(
 ): MessageInit {
   const { message, receiptHandle, deliveryAttempt } = delivery;
   const properties = decodeProperties(message.properties);
-  const { body, encoding } = plainBody(message);
+  // Clients disagree on what GZIP says, so bodies go out plain (facts/grpc-v2.md 0.9). One that cannot be
+  // read goes out as it is stored, marked as compressed: it is not ours to judge.
+  const plain = plainBody(message);
+  const body = plain ?? message.body;
+  const encoding = plain === undefined ? Encoding.GZIP : Encoding.IDENTITY;
   const userProperties = new Map<string, string>();
   for (const [name, value] of properties) {
     if (!hiddenProperties.has(name)) userProperties.set(name, value);
@@ -59,30 +59,6 @@ export function outgoingMessage(
       deadLetterQueue: isDeadLetter ? { topic: dlqTopic, messageId: dlqMessageId } : undefined,
     },
   };
-}
-
-/**
- * The body as the producer meant it. Clients disagree on what GZIP says, so bodies go out plain
- * (facts/grpc-v2.md 0.9). One that cannot be read goes out as it is stored, marked as compressed.
- */
-function plainBody(message: StoredMessage): { body: Uint8Array; encoding: number } {
-  if ((message.sysFlag & SysFlag.compressed) === 0) {
-    return { body: message.body, encoding: Encoding.IDENTITY };
-  }
-  try {
-    return { body: decompress(message.body, message.sysFlag), encoding: Encoding.IDENTITY };
-  } catch {
-    // Not ours to judge: the consumer gets what the producer sent.
-    return { body: message.body, encoding: Encoding.GZIP };
-  }
-}
-
-function decompress(body: Uint8Array, sysFlag: number): Uint8Array {
-  const limit = { maxOutputLength: inflatedMaxBytes };
-  if ((sysFlag & SysFlag.compressionMask) === SysFlag.compressionZstd)
-    return zstdDecompressSync(body, limit);
-  const isGzip = body[0] === 0x1f && body[1] === 0x8b;
-  return isGzip ? gunzipSync(body, limit) : inflateSync(body, limit);
 }
 
 function md5(body: Uint8Array): string {
