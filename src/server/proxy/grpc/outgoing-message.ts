@@ -5,7 +5,7 @@ import {
   Encoding,
   type MessageInit,
 } from '../../../protocol/grpc/generated/messages.ts';
-import type { RecordHost, StoredMessage } from '../../../protocol/message/message.ts';
+import type { RecordHost } from '../../../protocol/message/message.ts';
 import { encodeOffsetMessageId } from '../../../protocol/message/message-id.ts';
 import { plainBody } from '../../../protocol/message/plain-body.ts';
 import { decodeProperties } from '../../../protocol/message/properties.ts';
