@@ -4,7 +4,11 @@ import { type GroupConfigBody } from '../protocol/remoting/bodies/group-config.t
 import { entriesOf } from '../protocol/remoting/bodies/json.ts';
 import { parseLenientJson } from '../protocol/remoting/bodies/lenient-json.ts';
 import { RequestCode } from '../protocol/remoting/codes.ts';
-import { consumerGroupHeader, consumeStatsHeader } from '../protocol/remoting/headers/admin.ts';
+import {
+  consumerGroupHeader,
+  consumeStatsHeader,
+  resetOffsetHeader,
+} from '../protocol/remoting/headers/admin.ts';
 import { updateOffsetHeader } from '../protocol/remoting/headers/offsets.ts';
 import type { AdminClient, QueueAddress } from './admin-client.ts';
 
@@ -122,7 +126,7 @@ export async function groupConnections(
   return { consumeType, messageModel, members, subscriptions };
 }
 
-/** Moves a group in one queue. */
+/** Moves a group in one queue: what it has in flight there is delivered again from the new place. */
 export async function setOffset(
   admin: AdminClient,
   group: string,
@@ -130,14 +134,12 @@ export async function setOffset(
   offset: number,
 ): Promise<void> {
   const { topic, queueId, brokerName, address } = queue;
-  const fields = updateOffsetHeader.encode({
-    group,
-    topic,
-    queueId,
-    commitOffset: offset,
-    brokerName,
-  });
-  await admin.call(address, RequestCode.UPDATE_CONSUMER_OFFSET, fields);
+  // Brokers without an offset of the group know it by a commit first; facts/remoting.md 9.2.
+  const commit = { group, topic, queueId, commitOffset: offset, brokerName };
+  await admin.call(address, RequestCode.UPDATE_CONSUMER_OFFSET, updateOffsetHeader.encode(commit));
+  const reset = { group, topic, queueId, offset, timestampMs: -1 };
+  const fields = { ...resetOffsetHeader.encode(reset), isForce: 'true' };
+  await admin.call(address, RequestCode.INVOKE_BROKER_TO_RESET_OFFSET, fields);
 }
 
 /** Brokers on which the group is missing or the request says "not online" have nothing to tell. */
