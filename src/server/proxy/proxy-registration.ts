@@ -13,7 +13,7 @@ import {
 import type { ProxyAddress } from './cluster-view.ts';
 
 const timeoutMs = 3_000;
-const retryDelayMs = 100;
+const retryDelayMs = 250;
 
 export interface ProxyRegistrationOptions {
   readonly clusterName: string;
@@ -28,7 +28,8 @@ export interface ProxyRegistrationOptions {
 export class ProxyRegistration {
   readonly #options: ProxyRegistrationOptions;
   #timer: Timer | undefined;
-  #retry: Timer | undefined;
+  /** NameServers to be tried again soon. */
+  readonly #retries = new Map<string, Timer>();
   #isStopped = false;
 
   constructor(options: ProxyRegistrationOptions) {
@@ -36,13 +37,9 @@ export class ProxyRegistration {
   }
 
   async start(): Promise<void> {
-    const { client, namesrv, clock } = this.#options;
+    const { client, namesrv } = this.#options;
     client.onDisconnect((address) => {
-      if (this.#isStopped || this.#retry !== undefined || !namesrv.includes(address)) return;
-      this.#retry = clock.setTimer(retryDelayMs, () => {
-        this.#retry = undefined;
-        void this.#registerAll();
-      });
+      if (namesrv.includes(address)) this.#retryLater(address);
     });
     await this.#registerAll();
     this.#renewLater();
@@ -51,12 +48,15 @@ export class ProxyRegistration {
   async stop(): Promise<void> {
     if (this.#isStopped) return;
     this.#isStopped = true;
-    const { clock, clusterName, self } = this.#options;
+    const { client, clock, clusterName, namesrv, self } = this.#options;
     if (this.#timer !== undefined) clock.clearTimer(this.#timer);
-    if (this.#retry !== undefined) clock.clearTimer(this.#retry);
+    for (const timer of this.#retries.values()) clock.clearTimer(timer);
     const grpcAddr = formatHostPort(self.grpc);
     const fields = unregisterProxyHeader.encode({ clusterName, proxyName: self.name, grpcAddr });
-    await this.#toAll(RequestCode.RMQ_UNREGISTER_PROXY, fields);
+    const code = RequestCode.RMQ_UNREGISTER_PROXY;
+    await Promise.allSettled(
+      namesrv.map((address) => client.invoke(address, code, fields, undefined, { timeoutMs })),
+    );
   }
 
   #renewLater(): void {
@@ -67,8 +67,13 @@ export class ProxyRegistration {
     });
   }
 
-  #registerAll(): Promise<void> {
-    const { clusterName, self, windowMs } = this.#options;
+  async #registerAll(): Promise<void> {
+    await Promise.all(this.#options.namesrv.map((address) => this.#register(address)));
+  }
+
+  /** A NameServer that cannot be reached is asked again soon: once it is back, routes name us at once. */
+  async #register(address: string): Promise<void> {
+    const { client, clusterName, self, windowMs } = this.#options;
     const fields = registerProxyHeader.encode({
       clusterName,
       proxyName: self.name,
@@ -76,14 +81,22 @@ export class ProxyRegistration {
       heartbeatTimeoutMs: windowMs,
       advertise: self.advertise?.toString() ?? '',
     });
-    return this.#toAll(RequestCode.RMQ_REGISTER_PROXY, fields);
+    try {
+      await client.invoke(address, RequestCode.RMQ_REGISTER_PROXY, fields, undefined, {
+        timeoutMs,
+      });
+    } catch {
+      this.#retryLater(address);
+    }
   }
 
-  /** Who does not answer is asked again with the next renewal. */
-  async #toAll(code: number, fields: Record<string, string>): Promise<void> {
-    const { namesrv, client } = this.#options;
-    await Promise.allSettled(
-      namesrv.map((address) => client.invoke(address, code, fields, undefined, { timeoutMs })),
-    );
+  #retryLater(address: string): void {
+    if (this.#isStopped || this.#retries.has(address)) return;
+    const { clock, intervalMs } = this.#options;
+    const timer = clock.setTimer(Math.min(retryDelayMs, intervalMs / 2), () => {
+      this.#retries.delete(address);
+      void this.#register(address);
+    });
+    this.#retries.set(address, timer);
   }
 }
