@@ -64,6 +64,8 @@ interface StoredTransaction {
 export interface TransactionEvents {
   opened(one: OpenTransaction): void;
   closed(one: OpenTransaction): void;
+  /** Its half message is past its retention time: to be given up. */
+  outdated(one: OpenTransaction): void;
 }
 
 export class OpenTransactions implements DerivedState {
@@ -134,6 +136,18 @@ export class OpenTransactions implements DerivedState {
     if (message.topic === halfTopic) this.#dispatchHalf(message, place);
     else if (message.topic === opTopic) this.#dispatchOp(message.body);
     else if (message.topic === givenUpTopic) this.#close(this.#byId.get(idOfHalf(message)));
+  }
+
+  /** Half messages that are still open are moved first, to where an operator finds them. */
+  isDeletable(offset: PhysicalOffset): Promise<boolean> {
+    let isFree = true;
+    // In the order of the log.
+    for (const one of [...this.#byPhysicalOffset.values()]) {
+      if (one.physicalOffset >= offset) break;
+      isFree = false;
+      this.events?.outdated(one);
+    }
+    return Promise.resolve(isFree);
   }
 
   #dispatchHalf({ properties }: MessageDraft, place: Appended): void {

@@ -94,6 +94,9 @@ export class Transactions {
     this.open.events = {
       opened: (one) => this.#arm(one),
       closed: (one) => this.#disarm(one),
+      outdated: (one) => {
+        if (!one.isDeciding) this.#giveUp(one);
+      },
     };
     for (const one of this.open.all()) this.#arm(one);
   }

@@ -203,3 +203,22 @@ test('a batch cannot be transactional', async () => {
     code: 'MESSAGE_ILLEGAL',
   });
 });
+
+test('a transaction that outlives the retention time goes to where an operator finds it', async () => {
+  await t.stop();
+  const store = { segmentSizeBytes: 64 << 10, retentionMs: 600_000 };
+  t = await new TestBroker({ store }).start();
+  await t.topic('T', 2);
+  const half = await sendHalf('a');
+  const filling = 'x'.repeat(20_000);
+  for (let count = 0; count < 10; count++) await t.send('T', [filling]);
+  for (let round = 0; round < 60; round++) {
+    await t.clock.advance(60_000);
+    await settle();
+  }
+  expect(t.store.status().minPhysicalOffset).toBeGreaterThan(half.physicalOffset);
+  expect(await end(half, 'COMMIT')).toBe('TRANSACTION_NOT_FOUND');
+  const given = await t.pull({ topic: 'TRANS_CHECK_MAX_TIME_TOPIC' });
+  const found = bodies((await given.answer).messages.map((message) => ({ message })));
+  expect(found).toEqual(['a']);
+});
