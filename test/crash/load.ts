@@ -8,7 +8,7 @@ import type { MessageDraft } from '../../src/protocol/message/message.ts';
 import { findProperty } from '../../src/protocol/message/properties.ts';
 import type { PoppedMessage } from '../../src/server/broker/api.ts';
 import type { RemoteBroker } from '../../src/server/proxy/remote-broker.ts';
-import type { BrokerModel, MessageKind, SimMessage } from '../sim/broker-model.ts';
+import type { BrokerModel, PoppedKind, SimMessage } from '../sim/broker-model.ts';
 import { makeProperties } from '../sim/payload.ts';
 import type { SimRandom } from '../sim/random.ts';
 import { check } from '../sim/store-model.ts';
@@ -22,13 +22,13 @@ const invisibleMs = 60_000;
 const groupCount = 10;
 const host = { address: Buffer.from([127, 0, 0, 1]), port: 1 };
 
-export const topicOfKind: Readonly<Record<MessageKind, string>> = {
+export const topicOfKind: Readonly<Record<PoppedKind, string>> = {
   delay: 'crash-delay',
   normal: 'crash-normal',
   fifo: 'crash-fifo',
   transaction: 'crash-transaction',
 };
-export const kinds: readonly MessageKind[] = ['normal', 'fifo', 'transaction', 'delay'];
+export const kinds: readonly PoppedKind[] = ['normal', 'fifo', 'transaction', 'delay'];
 
 /** The body of a message, computed from its number, so that a single wrong bit shows. */
 export function bodyOf(number: number, sizeBytes: number): Buffer {
@@ -203,7 +203,7 @@ export class Load {
     );
   }
 
-  #consume(kind: MessageKind, random: SimRandom): void {
+  #consume(kind: PoppedKind, random: SimRandom): void {
     if (this.isOver) return;
     const request = {
       group: consumerGroup,

@@ -4,7 +4,8 @@
  */
 import { check } from './store-model.ts';
 
-export type MessageKind = 'normal' | 'fifo' | 'transaction' | 'delay';
+export type PoppedKind = 'normal' | 'fifo' | 'transaction' | 'delay';
+export type MessageKind = PoppedKind | 'pull';
 
 /** What a message's producer heard. `unknown`: nothing, and never will. */
 export type SendState = 'pending' | 'acked' | 'unknown' | 'refused';
@@ -32,6 +33,8 @@ export interface SimMessage {
   /** The process that answered its acknowledgement; it must not deliver it again. */
   ackedBy: number;
   isDeadLetter: boolean;
+  /** Suspended when its last attempt was over, or nearly; until it comes again. */
+  isMaybeGivenUp: boolean;
   /** Of the newest delivery: the process, the attempt, and until when it is invisible. */
   seenBy: number;
   attempt: number;
@@ -82,6 +85,7 @@ export class BrokerModel {
       isDone: false,
       ackedBy: 0,
       isDeadLetter: false,
+      isMaybeGivenUp: false,
       seenBy: 0,
       attempt: 0,
       visibleAtUs: 0,
@@ -111,19 +115,11 @@ export class BrokerModel {
     const inBatch = new Set<SimMessage>();
     for (const { message, attempt, queueOffset } of batch) {
       const name = `message ${message.number} (${message.kind})`;
-      check(message.state !== 'refused', `${name} is delivered though it was refused`);
-      check(
-        message.state !== 'pending' || message.kind === 'transaction' || !this.#isAnsweredFirst,
-        `${name} is delivered before its send was answered`,
-      );
+      this.#checkSeen(message, queueOffset);
       const isRolledBack = message.kind === 'transaction' && message.decision === 'ROLLBACK';
       check(!isRolledBack, `${name} is delivered though it is rolled back`);
       check(at.nowUs >= message.dueUs, `${name} is delivered before its time`);
       check(message.recall !== 'kept', `${name} is delivered though it was recalled`);
-      check(
-        message.queueOffset < 0 || message.queueOffset === queueOffset,
-        `${name} is at ${queueOffset}, was at ${message.queueOffset}`,
-      );
       check(message.ackedBy !== at.incarnation, `${name} is delivered after its acknowledgement`);
       check(attempt <= this.#attemptsMax, `${name} is delivered in attempt ${attempt}`);
       if (message.seenBy === at.incarnation) {
@@ -139,9 +135,70 @@ export class BrokerModel {
       message.deliveryCount += 1;
       message.seenBy = at.incarnation;
       message.attempt = attempt;
+      message.isMaybeGivenUp = false;
       message.visibleAtUs = at.nowUs + at.invisibleMs * 1_000;
       this.deliveryCount += 1;
     }
+  }
+
+  /** What holds however somebody comes to see a message. */
+  #checkSeen(message: SimMessage, queueOffset: number): void {
+    const name = `message ${message.number} (${message.kind})`;
+    check(message.state !== 'refused', `${name} is delivered though it was refused`);
+    check(
+      message.state !== 'pending' || message.kind === 'transaction' || !this.#isAnsweredFirst,
+      `${name} is delivered before its send was answered`,
+    );
+    check(
+      message.queueOffset < 0 || message.queueOffset === queueOffset,
+      `${name} is at ${queueOffset}, was at ${message.queueOffset}`,
+    );
+  }
+
+  /** Seen by a consumer that keeps its own offset. */
+  pulled(message: SimMessage, queueOffset: number): void {
+    this.#checkSeen(message, queueOffset);
+    message.queueOffset = queueOffset;
+    message.deliveryCount += 1;
+    this.deliveryCount += 1;
+  }
+
+  /** Such a consumer is done with these offsets of a queue. */
+  consumed(
+    topic: string,
+    queueId: number,
+    range: { readonly from: number; readonly end: number },
+  ): void {
+    for (const message of this.messages) {
+      if (message.topic !== topic || message.queueId !== queueId) continue;
+      if (message.queueOffset >= range.from && message.queueOffset < range.end) {
+        message.isDone = true;
+      }
+    }
+  }
+
+  /**
+   * A process begins to stop in order: what it knows by now its successor has to know. Call the result when
+   * it has stopped and its disk is as it left it.
+   */
+  stopping(incarnation: number): () => void {
+    const known = this.messages
+      .filter(({ seenBy, ackedBy }) => seenBy === incarnation || ackedBy === incarnation)
+      .map((message) => ({ message, ...message }));
+    return () => {
+      for (const { message, seenBy, ackedBy, attempt, visibleAtUs } of known) {
+        if (ackedBy === incarnation) message.ackedBy = incarnation + 1;
+        if (seenBy !== incarnation || message.attempt !== attempt) continue;
+        message.seenBy = incarnation + 1;
+        message.visibleAtUs = Math.min(message.visibleAtUs, visibleAtUs);
+      }
+    };
+  }
+
+  /** Whether it has had all its attempts, so that it may be a dead letter by now. */
+  isGivenUp(message: SimMessage): boolean {
+    const { isDeadLetter, isMaybeGivenUp, attempt } = message;
+    return isDeadLetter || isMaybeGivenUp || attempt >= this.#attemptsMax;
   }
 
   /** All before it in its group are done, or before it in the same answer. */
@@ -150,8 +207,7 @@ export class BrokerModel {
     for (const before of this.#groups.get(message.group) ?? []) {
       if (before.queueOffset < 0 || before.queueOffset >= queueOffset) continue;
       if (before.isDone || inBatch.has(before)) continue;
-      // Given up between its last delivery and now.
-      if (before.attempt >= this.#attemptsMax) continue;
+      if (this.isGivenUp(before)) continue;
       check(false, `message ${message.number} overtakes ${before.number} of ${message.group}`);
     }
   }
@@ -161,9 +217,8 @@ export class BrokerModel {
     for (const message of this.messages) {
       if (message.topic !== topic || message.queueId !== queueId) continue;
       if (message.queueOffset < 0 || message.queueOffset >= committed || message.isDone) continue;
-      const isGivenUp = message.isDeadLetter || message.attempt >= this.#attemptsMax;
       check(
-        isGivenUp,
+        this.isGivenUp(message),
         `the offset of ${topic}/${queueId} is ${committed}, message ${message.number} at ${message.queueOffset} is not consumed`,
       );
     }

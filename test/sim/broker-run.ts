@@ -1,22 +1,32 @@
 /**
- * One run of the whole broker behind `BrokerApi` from a seed: producers (normal, FIFO, transactional),
- * consumers that acknowledge, forget, prolong and vanish, faults of the disk, deaths of the process; at
- * the end all faults off, and everything acknowledged must have been delivered and done with.
+ * One run of the whole broker behind `BrokerApi` from a seed: clients (`broker-workload.ts`), faults of the
+ * disk, deaths of the process at any call, stops in order; at the end all faults off, and everything
+ * acknowledged must have been delivered and done with.
  */
 import { RmqError } from '../../src/protocol/errors.ts';
-import type { BrokerApi, PoppedMessage, SendResult } from '../../src/server/broker/api.ts';
+import type { BrokerApi } from '../../src/server/broker/api.ts';
 import { Broker } from '../../src/server/broker/broker.ts';
 import { defaultGroup } from '../../src/server/broker/groups/group-table.ts';
 import { topicOf } from '../../src/server/broker/topics/topic-table.ts';
 import { LogStore } from '../../src/server/store/log-store.ts';
-import { BrokerModel, isTakenBack, type MessageKind, type SimMessage } from './broker-model.ts';
-import { type DiskFaults, drawFaults, noFaults } from './faults.ts';
+import {
+  type BrokerConfig,
+  drawBrokerConfig,
+  kinds,
+  popGroup,
+  poppedKinds,
+  pullGroup,
+  topicOfKind,
+} from './broker-config.ts';
+import { BrokerModel, isTakenBack, type PoppedKind } from './broker-model.ts';
+import { BrokerWorkload } from './broker-workload.ts';
+import { noFaults } from './faults.ts';
 import { Machine, type SimPorts } from './machine.ts';
-import { drawBodySize, makeDraft, readBody } from './payload.ts';
+import { readBody } from './payload.ts';
 import { SimRandom } from './random.ts';
 import { Scheduler } from './scheduler.ts';
 import { check } from './store-model.ts';
-import type { RunOutcome } from './store-run.ts';
+import type { Overrides, RunOutcome } from './store-run.ts';
 import { Trace } from './trace.ts';
 
 /** Changes made on purpose, so that the checker is seen to fail; `planted.ts`. */
@@ -24,46 +34,7 @@ export interface PlantedInBroker {
   wrapBroker(broker: BrokerApi): BrokerApi;
 }
 
-interface BrokerConfig {
-  readonly flush: 'sync' | 'async';
-  readonly queueCount: number;
-  readonly producerCount: number;
-  readonly consumerCount: number;
-  readonly roundCount: number;
-  readonly retryCountMax: number;
-  readonly invisibleMs: number;
-  readonly groupCount: number;
-  /** How often a consumer does not acknowledge. */
-  readonly forgets: number;
-  readonly faults: DiskFaults;
-  readonly hasPowerCuts: boolean;
-  readonly losesIndex: boolean;
-}
-
-const kinds: readonly MessageKind[] = ['normal', 'fifo', 'transaction', 'delay'];
 const host = { address: Buffer.from([127, 0, 0, 1]), port: 10_911 };
-const consumerGroup = 'consumers';
-/** Producers over gRPC have their topic for a group. */
-const producerGroup = 'producers';
-
-function drawConfig(random: SimRandom): BrokerConfig {
-  const flush = random.chance(0.7) ? 'sync' : 'async';
-  return {
-    flush,
-    queueCount: random.between(1, 3),
-    producerCount: random.between(1, 3),
-    consumerCount: random.between(1, 4),
-    roundCount: random.between(1, 4),
-    retryCountMax: random.pick([2, 5, 16]),
-    invisibleMs: random.pick([200, 2_000, 30_000]),
-    groupCount: random.between(1, 6),
-    forgets: random.pick([0, 0.05, 0.3]),
-    faults: drawFaults(random),
-    // What asynchronous flush gives up is the store's part of the simulator.
-    hasPowerCuts: flush === 'sync' && random.chance(0.6),
-    losesIndex: random.chance(0.15),
-  };
-}
 
 interface Up {
   readonly broker: Broker;
@@ -77,23 +48,29 @@ export class BrokerRun {
   readonly #random: SimRandom;
   readonly #scheduler = new Scheduler({ quantumUs: 100 });
   readonly #machine: Machine;
-  readonly #config: BrokerConfig;
+  readonly config: BrokerConfig;
   readonly #model: BrokerModel;
   readonly #planted: PlantedInBroker | undefined;
-  readonly #topicByKind = new Map<MessageKind, string>();
+  readonly #workload: BrokerWorkload;
   #deaths = 0;
   #failure: Error | undefined;
 
   constructor(
     seed: number,
-    options: { readonly print?: (line: string) => void; readonly planted?: PlantedInBroker } = {},
+    options: {
+      readonly print?: (line: string) => void;
+      readonly planted?: PlantedInBroker;
+      readonly overrides?: Overrides<BrokerConfig>;
+    } = {},
   ) {
+    const { salt, ...overrides } = options.overrides ?? {};
     this.trace = new Trace(options.print);
     this.#random = new SimRandom(`broker ${seed}`);
     this.#planted = options.planted;
-    this.#config = drawConfig(this.#random.fork('config'));
+    this.config = { ...drawBrokerConfig(this.#random.fork('config')), ...overrides };
+    if (salt !== undefined) this.#random = this.#random.fork(`salt ${salt}`);
     this.#model = new BrokerModel({
-      attemptsMax: this.#config.retryCountMax + 1,
+      attemptsMax: this.config.retryCountMax + 1,
       isAnsweredFirst: true,
     });
     this.#machine = new Machine({
@@ -101,11 +78,23 @@ export class BrokerRun {
       random: this.#random.fork('machine'),
       trace: this.trace,
     });
-    for (const kind of kinds) this.#topicByKind.set(kind, `topic-${kind}`);
+    this.#workload = new BrokerWorkload({
+      config: this.config,
+      model: this.#model,
+      scheduler: this.#scheduler,
+      random: this.#random,
+      note: (text) => this.trace.note(this.#scheduler.nowUs, text),
+      fail: (error) => (this.#failure ??= toError(error)),
+    });
+  }
+
+  /** Events so far: how long the run is. */
+  get eventCount(): number {
+    return this.#scheduler.eventCount;
   }
 
   async run(): Promise<RunOutcome> {
-    this.trace.note(0, JSON.stringify(this.#config));
+    this.trace.note(0, JSON.stringify(this.config));
     let isOver = false;
     void this.#story().then(
       () => (isOver = true),
@@ -128,11 +117,12 @@ export class BrokerRun {
   }
 
   async #story(): Promise<void> {
-    for (let round = 0; round < this.#config.roundCount; round += 1) {
+    for (let round = 0; round < this.config.roundCount; round += 1) {
+      while (this.#random.chance(0.2)) await this.#bootAndDie();
       this.#machine.setFaults(noFaults);
       const up = await this.#boot();
       await this.#setUp(up);
-      this.#machine.setFaults(this.#config.faults);
+      this.#machine.setFaults(this.config.faults);
       await this.#load(up, this.#random.between(100, 20_000));
       await this.#end(up);
     }
@@ -146,8 +136,32 @@ export class BrokerRun {
     await up.store.stop();
   }
 
-  async #boot(): Promise<Up> {
+  /** A start under faults that fails, or dies on the way or soon after. */
+  async #bootAndDie(): Promise<void> {
     const ports = this.#machine.boot();
+    this.#machine.setFaults(this.config.faults);
+    if (this.#random.chance(0.7)) ports.incarnation.dieAtCall = this.#random.between(1, 60);
+    await this.#orDeath(
+      ports,
+      this.#start(ports).then(
+        () => undefined,
+        (error: unknown) => {
+          const isIo = error instanceof RmqError ? error.code !== 'STORE_CORRUPT' : isEio(error);
+          check(isIo, `start failed: ${String(error)}`);
+        },
+      ),
+    );
+    this.#die();
+  }
+
+  async #boot(): Promise<Up> {
+    const up = await this.#start(this.#machine.boot());
+    await this.#checkOffsets(up);
+    this.#workload.addChecker(up);
+    return up;
+  }
+
+  async #start(ports: SimPorts): Promise<Up> {
     const { clock, files, logger, random } = ports;
     const store = new LogStore({
       files,
@@ -156,7 +170,7 @@ export class BrokerRun {
       openDatabase: () => ports.openDatabase(),
       databaseFolder: undefined,
       folder: 'store',
-      flush: this.#config.flush,
+      flush: this.config.flush,
       segmentSizeBytes: 256 << 10,
       retentionMs: 1e12,
       minFreeBytes: 0,
@@ -181,37 +195,17 @@ export class BrokerRun {
     await store.start();
     await broker.start();
     const api = this.#planted?.wrapBroker(broker) ?? broker;
-    const up = { broker, api, store, ports };
-    await this.#checkOffsets(up);
-    this.#addChecker(up);
-    return up;
+    return { broker, api, store, ports };
   }
 
   /** Topics and group; made again when the index was lost with them. */
   async #setUp({ broker }: Up): Promise<void> {
-    for (const topic of this.#topicByKind.values()) {
+    for (const topic of kinds.map(topicOfKind)) {
       if ((await broker.getTopic(topic)) !== undefined) continue;
-      await broker.putTopic(topicOf(topic, this.#config.queueCount));
+      await broker.putTopic(topicOf(topic, this.config.queueCount));
     }
-    const group = { ...defaultGroup(consumerGroup), retryCountMax: this.#config.retryCountMax };
+    const group = { ...defaultGroup(popGroup), retryCountMax: this.config.retryCountMax };
     await broker.putGroup(group);
-  }
-
-  /** The producers' half of the check-back: each stands by its decision. */
-  #addChecker({ api, ports }: Up): void {
-    const byId = (id: string): SimMessage | undefined =>
-      this.#model.messages.find((message) => `sim-${message.number}` === id);
-    api.addTransactionChecker({
-      producerGroups: () => [producerGroup],
-      hasProducer: (group) => group === producerGroup,
-      check: (asked) => {
-        const message = byId(asked.transactionId);
-        check(message !== undefined, `${asked.transactionId} was never sent`);
-        if (this.#random.chance(0.3)) return true; // the answer is lost
-        this.#decide({ api, ports }, message, asked);
-        return true;
-      },
-    });
   }
 
   async #load(up: Up, forMs: number): Promise<void> {
@@ -220,233 +214,54 @@ export class BrokerRun {
     if (this.#random.chance(0.5)) {
       incarnation.dieAtCall = incarnation.callCount + this.#random.between(1, 500);
     }
-    for (let index = 0; index < this.#config.consumerCount; index += 1) {
-      const kind = kinds[index % kinds.length] as MessageKind;
-      this.#consume(up, kind, this.#config.forgets);
-      this.#consume(up, this.#random.pick(kinds), this.#config.forgets);
+    for (let index = 0; index < this.config.consumerCount; index += 1) {
+      const kind = poppedKinds[index % poppedKinds.length] as PoppedKind;
+      this.#workload.consume(up, kind, this.config.forgets);
+      this.#workload.consume(up, this.#random.pick(poppedKinds), this.config.forgets);
     }
+    if (this.#random.chance(0.7)) this.#pullAll(up);
     const producers: Promise<void>[] = [];
-    for (let index = 0; index < this.#config.producerCount; index += 1) {
-      producers.push(this.#produce(up, endUs));
+    for (let index = 0; index < this.config.producerCount; index += 1) {
+      producers.push(this.#workload.produce(up, endUs));
     }
     await Promise.all(producers);
     await this.#sleep(this.#random.below(this.#random.pick([1, 50, 5_000]) * 1_000));
-    if (!incarnation.isAlive) return;
-    // The process may die in the middle of being asked.
-    const died = new Promise<void>((resolve) => incarnation.onDeath(resolve));
-    await Promise.race([this.#checkOffsets(up), died]);
+    if (incarnation.isAlive) await this.#orDeath(up.ports, this.#checkOffsets(up));
   }
 
-  async #produce(up: Up, endUs: number): Promise<void> {
-    const random = this.#random.fork('producer');
-    const pauseUs = random.pick([500, 20_000, 300_000]);
-    for (let left = random.between(3, 40); left > 0; left -= 1) {
-      if (this.#scheduler.nowUs >= endUs || !up.ports.incarnation.isAlive) return;
-      this.#send(up, random);
-      await this.#sleep(random.below(pauseUs * 2) + 20);
+  #pullAll(up: Up): void {
+    for (let queueId = 0; queueId < this.config.queueCount; queueId += 1) {
+      this.#workload.pull(up, queueId);
     }
   }
 
-  #send({ api, ports }: Up, random: SimRandom): void {
-    const kind = random.pick(kinds);
-    const groupNumber = random.below(this.#config.groupCount);
-    const topic = this.#topicByKind.get(kind) ?? '';
-    const { queueCount } = this.#config;
-    const queueId = kind === 'fifo' ? groupNumber % queueCount : random.below(queueCount);
-    const decision = random.chance(0.5) ? 'COMMIT' : 'ROLLBACK';
-    const group = kind === 'fifo' ? `group-${groupNumber}` : '';
-    const message = this.#model.sent({ kind, topic, queueId, group, decision });
-    const properties: Record<string, string> = { UNIQ_KEY: `sim-${message.number}` };
-    if (kind === 'fifo') properties['__SHARDINGKEY'] = group;
-    if (kind === 'transaction') properties['TRAN_MSG'] = 'true';
-    if (kind === 'delay') Object.assign(properties, this.#delay(message, ports, random));
-    const bodySizeBytes = drawBodySize(random, 3_000);
-    const draft = makeDraft({ topic, queueId, number: message.number, bodySizeBytes, properties });
-    api.send({ drafts: [draft], producerGroup, createFrom: undefined }, (result) => {
-      if (!ports.incarnation.isAlive) return;
-      if (result instanceof RmqError) {
-        message.state = result.code === 'STORE_FAILED' ? 'unknown' : 'refused';
-        return;
-      }
-      message.state = 'acked';
-      const one = result[0];
-      check(one !== undefined, 'an answer a message');
-      if (kind === 'delay') return this.#recallMaybe({ api, ports }, message, one, random);
-      if (kind !== 'transaction') {
-        message.queueOffset = one.queueOffset;
-        return;
-      }
-      // A third leaves the decision to the check.
-      if (!random.chance(0.67)) return;
-      this.#scheduler.plan(random.below(50_000), () => this.#decide({ api, ports }, message, one));
+  /** The work, or its end with the process that it asks. */
+  async #orDeath({ incarnation }: SimPorts, work: Promise<void>): Promise<void> {
+    const died = new Promise<void>((resolve) => {
+      if (incarnation.isAlive) incarnation.onDeath(resolve);
+      else resolve();
     });
-  }
-
-  /** Properties of a delay by time or level; at times none that matters. */
-  #delay(message: SimMessage, { clock }: SimPorts, random: SimRandom): Record<string, string> {
-    // The clock has whole milliseconds, cut off.
-    const nowUs = Math.floor(this.#scheduler.nowUs / 1_000) * 1_000;
-    if (random.chance(0.3)) {
-      const level = random.between(1, 3);
-      message.dueUs = nowUs + [0, 1, 5, 10][level]! * 1_000_000;
-      return { DELAY: String(level) };
-    }
-    const delayMs = random.below(random.pick([3, 300, 30_000]));
-    message.dueUs = nowUs + delayMs * 1_000;
-    return { TIMER_DELIVER_MS: String(clock.nowMs() + delayMs) };
-  }
-
-  #recallMaybe(
-    { api, ports }: Pick<Up, 'api' | 'ports'>,
-    message: SimMessage,
-    { recallHandle }: SendResult,
-    random: SimRandom,
-  ): void {
-    if (recallHandle === undefined || !random.chance(0.3)) return;
-    this.#scheduler.plan(random.below(random.pick([100, 20_000, 2_000_000])), () => {
-      if (!ports.incarnation.isAlive) return;
-      const { topic } = message;
-      const isSeen = message.deliveryCount > 0;
-      message.recall = isSeen ? 'none' : 'asked';
-      api.recall({ topic, recallHandle, producerGroup }, (result) => {
-        if (!ports.incarnation.isAlive) return;
-        this.#guard(() => {
-          if (!(result instanceof RmqError)) {
-            check(message.deliveryCount === 0, `message ${message.number} came and was recalled`);
-            message.recall = 'kept';
-          } else if (result.code !== 'STORE_FAILED') {
-            message.recall = 'none';
-          }
-        });
-      });
-    });
-  }
-
-  #decide(
-    { api, ports }: Pick<Up, 'api' | 'ports'>,
-    message: SimMessage,
-    half: Parameters<BrokerApi['endTransaction']>[0]['half'],
-  ): void {
-    if (!ports.incarnation.isAlive) return;
-    const request = {
-      topic: message.topic,
-      producerGroup,
-      transactionId: `sim-${message.number}`,
-      half: this.#random.chance(0.5) ? half : undefined,
-      resolution: message.decision,
-      isFromCheck: false,
-    };
-    api.endTransaction(request, () => {});
-  }
-
-  /** Receives until its process dies. */
-  #consume(up: Up, kind: MessageKind, forgets: number): void {
-    const { api, ports } = up;
-    const { incarnation } = ports;
-    const random = this.#random.fork('consumer');
-    const topic = this.#topicByKind.get(kind) ?? '';
-    const invisibleMs = this.#config.invisibleMs;
-    const again = (delayUs: number): void => {
-      this.#scheduler.plan(delayUs, () => {
-        if (incarnation.isAlive) receive();
-      });
-    };
-    const receive = (): void => {
-      const request = {
-        group: consumerGroup,
-        topic,
-        queueId: random.chance(0.7) ? -1 : random.below(this.#config.queueCount),
-        maxCount: random.pick([1, 3, 32]),
-        invisibleTimeMs: invisibleMs,
-        pollingTimeMs: random.pick([0, 1_000, 15_000]),
-        filter: { type: 'TAG', expression: '*' },
-        startFrom: 'MIN',
-        isOrdered: kind === 'fifo',
-        attemptId: undefined,
-      } as const;
-      api.pop(request, (result) => {
-        if (!incarnation.isAlive || this.#failure !== undefined) return;
-        this.#guard(() => {
-          if (result instanceof RmqError) return again(1_000_000);
-          const batch = result.messages.map((popped) => this.#deliveryOf(popped));
-          const at = { incarnation: incarnation.number, nowUs: this.#scheduler.nowUs, invisibleMs };
-          this.#model.delivered(batch, at);
-          for (const [index, popped] of result.messages.entries()) {
-            const { message } = batch[index] as { message: SimMessage }; // one a message
-            this.#handle(up, popped, message, random, forgets);
-          }
-          again(random.below(20_000) + 100);
-        });
-      });
-    };
-    receive();
-  }
-
-  #deliveryOf(popped: PoppedMessage): {
-    message: SimMessage;
-    attempt: number;
-    queueOffset: number;
-  } {
-    const number = readBody(popped.message.body);
-    check(typeof number === 'number', String(number));
-    const message = this.#model.messages[number];
-    check(message !== undefined, `message ${number} was never sent`);
-    check(message.topic === popped.message.topic, `message ${number} came from another topic`);
-    return { message, attempt: popped.deliveryAttempt, queueOffset: popped.message.queueOffset };
-  }
-
-  /** What a consumer does with a message, after a while. */
-  #handle(
-    { api, ports }: Up,
-    { receiptHandle }: PoppedMessage,
-    message: SimMessage,
-    random: SimRandom,
-    forgets: number,
-  ): void {
-    const { incarnation } = ports;
-    const { topic } = message;
-    const { seenBy, attempt } = message;
-    const isMine = (): boolean => message.seenBy === seenBy && message.attempt === attempt;
-    const delayUs = random.below(random.pick([100, 10_000, 500_000]));
-    this.#scheduler.plan(delayUs, () => {
-      if (!incarnation.isAlive || this.#failure !== undefined || random.chance(forgets)) return;
-      if (random.chance(0.05)) {
-        const invisibleTimeMs = random.pick([500, 5_000]);
-        const request = { group: consumerGroup, topic, receiptHandle, invisibleTimeMs };
-        const atUs = this.#scheduler.nowUs;
-        // Until it is answered either time may count.
-        message.visibleAtUs = Math.min(message.visibleAtUs, atUs + invisibleTimeMs * 1_000);
-        const isSuspend = random.chance(0.5);
-        api.changeInvisibleTime({ ...request, isSuspend }, () => {
-          // A suspension does not count as an attempt.
-          if (isSuspend && isMine()) message.attempt = Math.max(0, message.attempt - 1);
-        });
-        return;
-      }
-      message.isDone = true;
-      api.ack({ group: consumerGroup, topic, receiptHandles: [receiptHandle] }, (outcomes) => {
-        if (!incarnation.isAlive || outcomes instanceof RmqError) return;
-        if (outcomes[0] === undefined) message.ackedBy = incarnation.number;
-      });
-    });
+    await Promise.race([work, died]);
   }
 
   async #checkOffsets({ broker }: Up): Promise<void> {
     await this.#noteDeadLetters(broker);
-    for (const topic of this.#topicByKind.values()) {
-      for (let queueId = 0; queueId < this.#config.queueCount; queueId += 1) {
-        const committed = await broker.getOffset(consumerGroup, topic, queueId);
+    for (const kind of kinds) {
+      const topic = topicOfKind(kind);
+      const group = kind === 'pull' ? pullGroup : popGroup;
+      for (let queueId = 0; queueId < this.config.queueCount; queueId += 1) {
+        const committed = await broker.getOffset(group, topic, queueId);
         if (committed !== undefined) this.#model.checkCommitted(topic, queueId, committed);
       }
     }
   }
 
   async #noteDeadLetters(broker: Broker): Promise<void> {
-    const topic = `%DLQ%${consumerGroup}`;
+    const topic = `%DLQ%${popGroup}`;
     if ((await broker.getTopic(topic)) === undefined) return;
     for (let offset = 0; ; ) {
       const request = {
-        group: consumerGroup,
+        group: popGroup,
         topic,
         queueId: 0,
         offset: offset as never,
@@ -472,26 +287,44 @@ export class BrokerRun {
   }
 
   async #end({ store, broker, ports }: Up): Promise<void> {
+    let remembered: (() => void) | undefined;
     if (ports.incarnation.isAlive && this.#random.chance(0.2)) {
+      // An index that cannot be written stops all the same; what it did not keep comes again.
+      const isKept = this.config.faults.databaseFails === 0;
+      const remember = isKept ? this.#model.stopping(ports.incarnation.number) : undefined;
+      this.trace.note(this.#scheduler.nowUs, 'stop');
       broker.stop();
-      await Promise.race([store.stop().catch(() => undefined), this.#sleep(300_000_000)]);
+      const stopped = store.stop().then(
+        () => void (remembered = remember),
+        () => undefined,
+      );
+      await Promise.race([stopped, this.#sleep(300_000_000)]);
     }
+    if (this.#die()) remembered?.();
+  }
+
+  /** True: what was on the disk still is. */
+  #die(): boolean {
     this.#deaths += 1;
-    if (this.#config.hasPowerCuts && this.#random.chance(0.6)) this.#machine.cutPower();
+    const isCut = this.config.hasPowerCuts && this.#random.chance(0.6);
+    if (isCut) this.#machine.cutPower();
     else this.#machine.kill();
     this.#model.processDied();
-    if (this.#config.losesIndex && this.#random.chance(0.5)) {
+    const isWiped = this.config.losesIndex && this.#random.chance(0.5);
+    if (isWiped) {
       this.trace.note(this.#scheduler.nowUs, 'index deleted');
       this.#machine.database.wipe();
     }
+    return !isCut && !isWiped;
   }
 
   /** Faults are off and consumers diligent: in the end nothing is left. */
   async #drain(up: Up): Promise<void> {
-    for (const kind of kinds) {
-      this.#consume(up, kind, 0);
-      this.#consume(up, kind, 0);
+    for (const kind of poppedKinds) {
+      this.#workload.consume(up, kind, 0);
+      this.#workload.consume(up, kind, 0);
     }
+    this.#pullAll(up);
     for (let round = 0; round < 60; round += 1) {
       await this.#sleep(60_000_000);
       await this.#noteDeadLetters(up.broker);
@@ -502,15 +335,6 @@ export class BrokerRun {
     }
   }
 
-  /** A failed check in a callback ends the run. */
-  #guard(run: () => void): void {
-    try {
-      run();
-    } catch (error) {
-      this.#failure ??= toError(error);
-    }
-  }
-
   #sleep(us: number): Promise<void> {
     return new Promise((resolve) => this.#scheduler.plan(us, resolve));
   }
@@ -518,4 +342,8 @@ export class BrokerRun {
 
 function toError(error: unknown): Error {
   return error instanceof Error ? error : new Error(String(error));
+}
+
+function isEio(error: unknown): boolean {
+  return (error as { code?: unknown } | null)?.code === 'EIO'; // Node's errors carry a code
 }

@@ -4,6 +4,7 @@
  */
 import type { Files, OpenFile } from '../../src/platform/files.ts';
 import { RmqError } from '../../src/protocol/errors.ts';
+import type { QueueOffset } from '../../src/protocol/message/message.ts';
 import { findProperty, withProperties } from '../../src/protocol/message/properties.ts';
 import type { BrokerApi, PoppedMessage } from '../../src/server/broker/api.ts';
 import type { PlantedInBroker } from './broker-run.ts';
@@ -44,12 +45,13 @@ export const offsetTooFar: PlantedInBroker = {
   wrapBroker: (broker) => wrapMethod(broker, 'pop', popLess(broker)),
 };
 
-function wrapMethod<Name extends keyof BrokerApi>(
-  broker: BrokerApi,
+/** The object with one of its methods replaced. */
+function wrapMethod<Target extends object, Name extends keyof Target>(
+  inner: Target,
   wrapped: Name,
-  method: BrokerApi[Name],
-): BrokerApi {
-  return new Proxy(broker, {
+  method: Target[Name],
+): Target {
+  return new Proxy(inner, {
     get: (target, name) => {
       if (name === wrapped) return method;
       const value: unknown = Reflect.get(target, name, target);
@@ -57,6 +59,83 @@ function wrapMethod<Name extends keyof BrokerApi>(
     },
   });
 }
+
+/** A consumer that keeps its own offset has it moved past a message that it did not see. */
+export const pulledOffsetTooFar: PlantedInBroker = {
+  wrapBroker: (broker) =>
+    wrapMethod(broker, 'putOffset', (group, topic, queueId, offset) =>
+      broker.putOffset(group, topic, queueId, (offset + 1) as QueueOffset),
+    ),
+};
+
+/** Each delivery says that it is the first. */
+export const attemptsForgotten: PlantedInBroker = {
+  wrapBroker: (broker) =>
+    wrapMethod(
+      broker,
+      'pop',
+      popChanged(broker, (popped) => ({ ...popped, deliveryAttempt: 1 })),
+    ),
+};
+
+/** Every other acknowledgement is answered and not carried out. */
+export const ackLost: PlantedInBroker = {
+  wrapBroker: (broker) => {
+    let count = 0;
+    return wrapMethod(broker, 'ack', (request, reply) => {
+      count += 1;
+      if (count % 2 === 1) broker.ack(request, reply);
+      else reply(request.receiptHandles.map(() => undefined));
+    });
+  },
+};
+
+/** Messages of a group are handed out though one before them is in flight. */
+export const orderForgotten: PlantedInBroker = {
+  wrapBroker: (broker) =>
+    wrapMethod(broker, 'pop', (request, reply) =>
+      broker.pop({ ...request, isOrdered: false }, reply),
+    ),
+};
+
+/** What its producer rolled back is committed. */
+export const rollbackForgotten: PlantedInBroker = {
+  wrapBroker: (broker) =>
+    wrapMethod(broker, 'endTransaction', (request, reply) =>
+      broker.endTransaction({ ...request, resolution: 'COMMIT' }, reply),
+    ),
+};
+
+/** A message comes again while the consumer that got it still has its time. */
+export const visibleTooSoon: PlantedInBroker = {
+  wrapBroker: (broker) =>
+    wrapMethod(broker, 'pop', (request, reply) =>
+      broker.pop({ ...request, invisibleTimeMs: request.invisibleTimeMs / 2 }, reply),
+    ),
+};
+
+/** A send now and then is stored twice, as after a retry. */
+export const sentTwice: PlantedInBroker = {
+  wrapBroker: (broker) => {
+    let count = 0;
+    return wrapMethod(broker, 'send', (request, reply) => {
+      count += 1;
+      if (count % 5 === 0) broker.send(request, () => {});
+      broker.send(request, reply);
+    });
+  },
+};
+
+/** Syncs are answered and not carried out. */
+export const syncForgotten: Planted = {
+  wrapFiles: (files) =>
+    wrapOpen(files, (file) => ({ ...methodsOf(file), datasync: () => Promise.resolve() })),
+};
+
+/** Names of new files are left to chance. */
+export const folderSyncForgotten: Planted = {
+  wrapFiles: (files) => wrapMethod(files, 'syncFolder', () => Promise.resolve()),
+};
 
 /** Recalls are answered and forgotten. */
 export const recallForgotten: PlantedInBroker = {
@@ -77,6 +156,17 @@ export const tooEarly: PlantedInBroker = {
       broker.send({ ...request, drafts }, reply);
     }),
 };
+
+function popChanged(
+  broker: BrokerApi,
+  change: (popped: PoppedMessage) => PoppedMessage,
+): BrokerApi['pop'] {
+  return (request, reply) =>
+    broker.pop(request, (result) => {
+      if (result instanceof RmqError) return reply(result);
+      reply({ ...result, messages: result.messages.map(change) });
+    });
+}
 
 function popLess(broker: BrokerApi): BrokerApi['pop'] {
   return (request, reply) =>
@@ -101,14 +191,5 @@ function methodsOf(file: OpenFile): OpenFile {
 }
 
 function wrapOpen(files: Files, wrap: (file: OpenFile) => OpenFile): Files {
-  return new Proxy(files, {
-    get: (target, name) => {
-      if (name === 'open') {
-        return async (path: string, options: { readonly create: boolean }) =>
-          wrap(await target.open(path, options));
-      }
-      const value: unknown = Reflect.get(target, name, target);
-      return typeof value === 'function' ? (value.bind(target) as unknown) : value;
-    },
-  });
+  return wrapMethod(files, 'open', async (path, options) => wrap(await files.open(path, options)));
 }

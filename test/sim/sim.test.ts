@@ -1,70 +1,122 @@
-/** A few hundred seeds of the simulator, its determinism, and that it catches planted bugs. */
+/** Some seeds of the simulator, its determinism, that it catches planted bugs and makes failing runs short. */
 import { expect, test } from 'vitest';
 import { BrokerRun } from './broker-run.ts';
-import {
-  ackBeforeWrite,
-  offsetTooFar,
-  recallForgotten,
-  tooEarly,
-  tornTailForgotten,
-} from './planted.ts';
+import * as planted from './planted.ts';
 import { regressionSeeds } from './seeds.ts';
-import { type Planted, StoreRun } from './store-run.ts';
+import { shrink } from './shrink.ts';
+import { StoreRun } from './store-run.ts';
 
-async function failureOf(seed: number, planted?: Planted): Promise<string | undefined> {
-  const run = new StoreRun(seed, planted === undefined ? {} : { planted });
+type RunOptions = ConstructorParameters<typeof BrokerRun>[1] &
+  ConstructorParameters<typeof StoreRun>[1];
+type Make = (seed: number, options?: RunOptions) => BrokerRun | StoreRun;
+
+const ofStore: Make = (seed, options) => new StoreRun(seed, options);
+const ofBroker: Make = (seed, options) => new BrokerRun(seed, options);
+
+async function failureOf(run: BrokerRun | StoreRun): Promise<string | undefined> {
   try {
     await run.run();
     return undefined;
   } catch (error) {
-    return `SEED=${seed} ${String(error)}; repeat it: npm run sim -- --seed ${seed} --verbose`;
+    return String(error);
   }
 }
 
-test('100 seeds keep every promise of the store', { timeout: 120_000 }, async () => {
-  for (let seed = 1; seed <= 100; seed += 1) expect(await failureOf(seed)).toBeUndefined();
+/** The failures of the seeds, which are to be none. */
+async function failuresOf(make: Make, seeds: Iterable<number>): Promise<string[]> {
+  const failures: string[] = [];
+  for (const seed of seeds) {
+    const failure = await failureOf(make(seed));
+    if (failure !== undefined) failures.push(`SEED=${seed} ${failure}`);
+  }
+  return failures;
+}
+
+function* upTo(count: number): Iterable<number> {
+  for (let seed = 1; seed <= count; seed += 1) yield seed;
+}
+
+test('60 seeds keep every promise of the store', { timeout: 120_000 }, async () => {
+  expect(await failuresOf(ofStore, upTo(60))).toEqual([]);
+});
+
+test('60 seeds keep every promise of the broker', { timeout: 120_000 }, async () => {
+  expect(await failuresOf(ofBroker, upTo(60))).toEqual([]);
 });
 
 test('seeds that found defects pass', { timeout: 60_000 }, async () => {
-  for (const seed of regressionSeeds) expect(await failureOf(seed)).toBeUndefined();
-});
-
-test('a seed replays exactly', async () => {
-  const first = await new StoreRun(7).run();
-  expect(await new StoreRun(7).run()).toEqual(first);
-  expect((await new StoreRun(8).run()).traceHash).not.toBe(first.traceHash);
-});
-
-/** The first of `seedCount` seeds that sees the bug says how. */
-async function caughtIn(seedCount: number, planted: Planted): Promise<string | undefined> {
-  for (let seed = 1; seed <= seedCount; seed += 1) {
-    const failure = await failureOf(seed, planted);
-    if (failure !== undefined) return failure;
-  }
-  return undefined;
-}
-
-test('acknowledging before the write is caught', { timeout: 60_000 }, async () => {
-  expect(await caughtIn(20, ackBeforeWrite)).toMatch(/is gone|damaged/);
-});
-
-test('forgetting the torn tail is caught', { timeout: 120_000 }, async () => {
-  expect(await caughtIn(150, tornTailForgotten)).toBeDefined();
+  expect(await failuresOf(ofStore, regressionSeeds)).toEqual([]);
 });
 
 test.each([
-  ['an offset that passes what was not consumed', offsetTooFar, /is not consumed|never delivered/],
-  ['a forgotten recall', recallForgotten, /it was recalled/],
-  ['a delivery before its time', tooEarly, /before its time/],
-])('%s is caught', { timeout: 60_000 }, async (_name, planted, words) => {
-  let caught = '';
-  for (let seed = 1; seed <= 30 && caught === ''; seed += 1) {
-    const run = new BrokerRun(seed, { planted });
-    await run.run().catch((error: unknown) => (caught = String(error)));
-  }
-  expect(caught).toMatch(words);
+  ['store', ofStore],
+  ['broker', ofBroker],
+] as const)('a seed of the %s replays exactly', async (_name, make) => {
+  const first = await make(7).run();
+  expect(await make(7).run()).toEqual(first);
+  expect((await make(8).run()).traceHash).not.toBe(first.traceHash);
 });
 
-test('30 seeds keep every promise of the broker', { timeout: 60_000 }, async () => {
-  for (let seed = 1; seed <= 30; seed += 1) await new BrokerRun(seed).run();
+/** Each bug with the number of seeds within which it has to show, and in which words. */
+const bugsOfTheStore = [
+  ['ackBeforeWrite', 20, /is gone|damaged|nothing is/],
+  ['syncForgotten', 20, /is gone|damaged|nothing is/],
+  ['folderSyncForgotten', 30, /is gone|damaged|nothing is/],
+  ['tornTailForgotten', 150, /had been lost|begins at|was refused/],
+] as const;
+const bugsOfTheBroker = [
+  ['offsetTooFar', 30, /is not consumed|never delivered|overtakes/],
+  ['pulledOffsetTooFar', 50, /is not consumed/],
+  ['attemptsForgotten', 20, /attempt 1 after/],
+  ['ackLost', 20, /after its acknowledgement/],
+  ['orderForgotten', 20, /overtakes/],
+  ['rollbackForgotten', 20, /rolled back/],
+  ['visibleTooSoon', 20, /while it is invisible/],
+  ['sentTwice', 20, /was at/],
+  ['recallForgotten', 20, /recalled/],
+  ['tooEarly', 20, /before its time/],
+] as const;
+
+test.each(bugsOfTheStore)(
+  '%s is caught within %i seeds',
+  { timeout: 60_000 },
+  async (name, seedCount, words) => {
+    expect(
+      await firstFailure(seedCount, (seed) => new StoreRun(seed, { planted: planted[name] })),
+    ).toMatch(words);
+  },
+);
+
+test.each(bugsOfTheBroker)(
+  '%s is caught within %i seeds',
+  { timeout: 60_000 },
+  async (name, seedCount, words) => {
+    expect(
+      await firstFailure(seedCount, (seed) => new BrokerRun(seed, { planted: planted[name] })),
+    ).toMatch(words);
+  },
+);
+
+async function firstFailure(seedCount: number, make: Make): Promise<string> {
+  for (const seed of upTo(seedCount)) {
+    const failure = await failureOf(make(seed));
+    if (failure !== undefined) return failure;
+  }
+  return 'not caught';
+}
+
+test('a failing run is made short, and fails again as it is said', {
+  timeout: 60_000,
+}, async () => {
+  const make = (overrides: object): BrokerRun =>
+    new BrokerRun(2, { planted: planted.orderForgotten, overrides });
+  const long = make({});
+  expect(await failureOf(long)).toMatch(/overtakes/);
+  const short = await shrink(make, 400);
+  expect(short?.eventCount).toBeLessThan(long.eventCount / 4);
+  expect(await failureOf(make(short?.overrides ?? {}))).toBe(short?.failure);
+});
+
+test('a run that does not fail is not shrunk', async () => {
+  expect(await shrink((overrides) => new BrokerRun(1, { overrides }), 10)).toBeUndefined();
 });

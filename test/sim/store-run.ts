@@ -31,7 +31,10 @@ export interface RunOutcome {
   readonly deaths: number;
 }
 
-interface StoreConfig {
+/** What a run is given in place of what its seed says; a salt makes another run of the same configuration. */
+export type Overrides<Config> = Partial<Config> & { readonly salt?: number };
+
+export interface StoreConfig {
   readonly flush: 'sync' | 'async';
   readonly segmentSizeBytes: number;
   readonly topicCount: number;
@@ -44,6 +47,8 @@ interface StoreConfig {
    */
   readonly isTearing: boolean;
   readonly roundCount: number;
+  /** Sends of a whole run; a run that failed is made shorter by it. */
+  readonly messageCountMax: number;
   readonly faults: DiskFaults;
   readonly hasPowerCuts: boolean;
   readonly hasDiskFull: boolean;
@@ -63,6 +68,7 @@ function drawConfig(random: SimRandom): StoreConfig {
     largestBodyBytes: Math.min(segmentSizeBytes - 4_000, random.pick([2_000, 50_000, 300_000])),
     isTearing: random.chance(0.2),
     roundCount: random.between(2, 5),
+    messageCountMax: Number.MAX_SAFE_INTEGER,
     faults: drawFaults(random),
     hasPowerCuts: random.chance(0.6),
     hasDiskFull: random.chance(0.3),
@@ -76,18 +82,27 @@ export class StoreRun {
   readonly #scheduler: Scheduler;
   readonly #machine: Machine;
   readonly #model = new StoreModel();
-  readonly #config: StoreConfig;
+  readonly config: StoreConfig;
   readonly #planted: Planted;
   #deaths = 0;
   /** Acknowledged before this time: not to be lost. Moves with power cuts in asynchronous mode. */
   #keptUntilUs = Infinity;
 
-  constructor(seed: number, options: { print?: (line: string) => void; planted?: Planted } = {}) {
+  constructor(
+    seed: number,
+    options: {
+      readonly print?: (line: string) => void;
+      readonly planted?: Planted;
+      readonly overrides?: Overrides<StoreConfig>;
+    } = {},
+  ) {
+    const { salt, ...overrides } = options.overrides ?? {};
     this.trace = new Trace(options.print);
     this.#random = new SimRandom(seed);
     this.#planted = options.planted ?? {};
     this.#scheduler = new Scheduler({ quantumUs: this.#random.pick([1, 20, 200]) });
-    this.#config = drawConfig(this.#random.fork('config'));
+    this.config = { ...drawConfig(this.#random.fork('config')), ...overrides };
+    if (salt !== undefined) this.#random = this.#random.fork(`salt ${salt}`);
     this.#machine = new Machine({
       scheduler: this.#scheduler,
       random: this.#random.fork('machine'),
@@ -95,8 +110,13 @@ export class StoreRun {
     });
   }
 
+  /** Events so far: how long the run is. */
+  get eventCount(): number {
+    return this.#scheduler.eventCount;
+  }
+
   async run(): Promise<RunOutcome> {
-    this.trace.note(0, JSON.stringify(this.#config));
+    this.trace.note(0, JSON.stringify(this.config));
     let isOver = false;
     let failure: Error | undefined;
     void this.#story().then(
@@ -120,8 +140,8 @@ export class StoreRun {
   }
 
   async #story(): Promise<void> {
-    const { faults, isTearing } = this.#config;
-    const roundCount = this.#config.roundCount * (isTearing ? 3 : 1);
+    const { faults, isTearing } = this.config;
+    const roundCount = this.config.roundCount * (isTearing ? 3 : 1);
     for (let round = 0; round < roundCount; round += 1) {
       await this.#bootUnderFaults();
       this.#machine.setFaults(noFaults);
@@ -144,7 +164,7 @@ export class StoreRun {
   async #bootUnderFaults(): Promise<void> {
     while (this.#random.chance(0.3)) {
       const ports = this.#machine.boot();
-      this.#machine.setFaults(this.#config.faults);
+      this.#machine.setFaults(this.config.faults);
       if (this.#random.chance(0.5)) ports.incarnation.dieAtCall = this.#random.between(1, 40);
       const died = new Promise<void>((resolve) => ports.incarnation.onDeath(resolve));
       const started = this.#open(ports)
@@ -177,7 +197,7 @@ export class StoreRun {
   }
 
   #open(ports: SimPorts): MessageStore {
-    const { flush, segmentSizeBytes } = this.#config;
+    const { flush, segmentSizeBytes } = this.config;
     const options: LogStoreOptions = {
       files: this.#planted.wrapFiles?.(ports.files) ?? ports.files,
       clock: ports.clock,
@@ -203,14 +223,14 @@ export class StoreRun {
 
   async #load(store: MessageStore, ports: SimPorts, forMs: number): Promise<void> {
     const endUs = this.#scheduler.nowUs + forMs * 1000;
-    const { isTearing } = this.#config;
+    const { isTearing } = this.config;
     if (this.#random.chance(isTearing ? 0.9 : 0.5)) {
       const calls = this.#random.between(1, isTearing ? 30 : 400);
       ports.incarnation.dieAtCall = ports.incarnation.callCount + calls;
     }
-    if (this.#config.hasDiskFull) this.#planDiskFull(ports, forMs);
+    if (this.config.hasDiskFull) this.#planDiskFull(ports, forMs);
     const producers: Promise<void>[] = [];
-    for (let index = 0; index < this.#config.producerCount; index += 1) {
+    for (let index = 0; index < this.config.producerCount; index += 1) {
       producers.push(this.#produce(store, ports, endUs));
     }
     await Promise.all(producers);
@@ -237,7 +257,8 @@ export class StoreRun {
     let left = random.between(5, 60);
     while (this.#scheduler.nowUs < endUs && ports.incarnation.isAlive && left > 0) {
       left -= 1;
-      const burstMax = this.#config.isTearing ? 40 : 10;
+      if (this.#model.messages.length >= this.config.messageCountMax) return;
+      const burstMax = this.config.isTearing ? 40 : 10;
       const burst = random.chance(0.2) ? random.between(2, burstMax) : 1;
       for (let index = 0; index < burst; index += 1) this.#append(store, ports, random);
       await this.#sleep(random.below(pauseUs * 2) + 20);
@@ -245,21 +266,21 @@ export class StoreRun {
   }
 
   #append(store: MessageStore, ports: SimPorts, random: SimRandom): void {
-    const topic = `topic-${random.below(this.#config.topicCount)}`;
+    const topic = `topic-${random.below(this.config.topicCount)}`;
     const count = random.chance(0.1) ? random.between(2, 4) : 1;
-    const queueId = random.below(this.#config.queueCount);
+    const queueId = random.below(this.config.queueCount);
     const messages: SentMessage[] = [];
     const drafts: MessageDraft[] = [];
     for (let index = 0; index < count; index += 1) {
       const message = this.#model.sent(topic, queueId);
-      const limit = Math.floor(this.#config.largestBodyBytes / count);
+      const limit = Math.floor(this.config.largestBodyBytes / count);
       messages.push(message);
       drafts.push(
         makeDraft({
           topic,
           queueId,
           number: message.number,
-          bodySizeBytes: this.#config.isTearing ? 300 : drawBodySize(random, Math.max(200, limit)),
+          bodySizeBytes: this.config.isTearing ? 300 : drawBodySize(random, Math.max(200, limit)),
           properties: { UNIQ_KEY: uniqueKey(message.number), TAGS: `tag${message.number % 5}` },
         }),
       );
@@ -291,7 +312,7 @@ export class StoreRun {
       ]);
     }
     this.#die(ports);
-    if (this.#config.losesIndex && this.#random.chance(0.5)) {
+    if (this.config.losesIndex && this.#random.chance(0.5)) {
       this.#note('index deleted');
       this.#machine.database.wipe();
     }
@@ -299,11 +320,11 @@ export class StoreRun {
 
   #die(ports: SimPorts): void {
     this.#deaths += 1;
-    const { hasPowerCuts, isTearing } = this.#config;
+    const { hasPowerCuts, isTearing } = this.config;
     if ((hasPowerCuts || isTearing) && this.#random.chance(0.6)) {
-      if (this.#config.flush === 'async') {
+      if (this.config.flush === 'async') {
         // Synced within 500 ms, if the disk is neither slow nor failing.
-        const isSound = this.#config.faults.isSlow === 0 && this.#config.faults.syncFails === 0;
+        const isSound = this.config.faults.isSlow === 0 && this.config.faults.syncFails === 0;
         const keptUs = isSound ? this.#scheduler.nowUs - 2_000_000 : 0;
         this.#keptUntilUs = Math.min(this.#keptUntilUs, keptUs);
       }

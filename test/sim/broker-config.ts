@@ -1,0 +1,55 @@
+/** What is drawn for a run of the broker, and the names of what takes part. */
+import type { MessageKind, PoppedKind } from './broker-model.ts';
+import { type DiskFaults, drawFaults } from './faults.ts';
+import type { SimRandom } from './random.ts';
+
+export interface BrokerConfig {
+  readonly flush: 'sync' | 'async';
+  readonly queueCount: number;
+  readonly producerCount: number;
+  readonly consumerCount: number;
+  readonly roundCount: number;
+  /** Sends of a whole run; a run that failed is made shorter by it. */
+  readonly messageCountMax: number;
+  readonly retryCountMax: number;
+  readonly invisibleMs: number;
+  readonly groupCount: number;
+  /** How often a consumer does not acknowledge. */
+  readonly forgets: number;
+  readonly faults: DiskFaults;
+  readonly hasPowerCuts: boolean;
+  readonly losesIndex: boolean;
+}
+
+/** Kinds whose consumers pop; those of `pull` keep offsets of their own. */
+export const poppedKinds: readonly PoppedKind[] = ['normal', 'fifo', 'transaction', 'delay'];
+export const kinds: readonly MessageKind[] = [...poppedKinds, 'pull'];
+
+export function topicOfKind(kind: MessageKind): string {
+  return `topic-${kind}`;
+}
+
+export const popGroup = 'consumers';
+export const pullGroup = 'pullers';
+/** Producers over gRPC have their topic for a group. */
+export const producerGroup = 'producers';
+
+export function drawBrokerConfig(random: SimRandom): BrokerConfig {
+  const flush = random.chance(0.7) ? 'sync' : 'async';
+  return {
+    flush,
+    queueCount: random.between(1, 3),
+    producerCount: random.between(1, 3),
+    consumerCount: random.between(1, 4),
+    roundCount: random.between(1, 4),
+    messageCountMax: Number.MAX_SAFE_INTEGER,
+    retryCountMax: random.pick([2, 5, 16]),
+    invisibleMs: random.pick([200, 2_000, 30_000]),
+    groupCount: random.between(1, 6),
+    forgets: random.pick([0, 0.05, 0.3]),
+    faults: drawFaults(random),
+    // What asynchronous flush gives up is the store's part of the simulator.
+    hasPowerCuts: flush === 'sync' && random.chance(0.6),
+    losesIndex: random.chance(0.15),
+  };
+}
