@@ -34,8 +34,11 @@ export const commandTree: readonly (NounEntry | CommandEntry)[] = [
   },
   {
     name: 'message',
-    summary: 'Look at single messages',
-    commands: [{ name: 'show', load: async () => (await import('./message/show.ts')).messageShow }],
+    summary: 'Show and find messages',
+    commands: [
+      { name: 'show', load: async () => (await import('./message/show.ts')).messageShow },
+      { name: 'find', load: async () => (await import('./message/find.ts')).messageFind },
+    ],
   },
   { name: 'send', load: async () => (await import('./send.ts')).send },
   { name: 'tail', load: async () => (await import('./tail.ts')).tail },

@@ -83,3 +83,23 @@ test('a message is shown by place and by id', async () => {
   expect(missing.stderr).toContain('it holds 0 to 0');
   expect((await run(['message', 'show', 'shown'])).code).toBe(2);
 });
+
+test('messages are found by key, id and tag', async () => {
+  await server.createTopic('found', { queues: 1 });
+  const sent = await json(['send', 'found', 'one', '--key', 'k1', '--tag', 'red']);
+  await json(['send', 'found', 'two', '--key', 'k1', '--key', 'k2']);
+  const { messageId } = sent as { messageId: string };
+  expect(await json(['message', 'find', 'found', '--key', 'k1'])).toMatchObject([
+    { body: 'two' },
+    { body: 'one' },
+  ]);
+  expect(await json(['message', 'find', 'found', '--id', messageId])).toMatchObject([
+    { body: 'one' },
+  ]);
+  expect(await json(['message', 'find', 'found', '--tag', 'red'])).toMatchObject([{ body: 'one' }]);
+  expect(await json(['message', 'find', 'found', '--key', 'nobody'])).toEqual([]);
+  expect(await json(['message', 'find', 'found', '--key', 'k1', '--to', '-1h'])).toEqual([]);
+  const both = await run(['message', 'find', 'found', '--key', 'a', '--tag', 'b']);
+  expect(both.code).toBe(2);
+  expect((await run(['message', 'find', 'nowhere', '--key', 'a'])).code).toBe(5);
+});

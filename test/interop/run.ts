@@ -27,9 +27,9 @@ const filters: Readonly<Record<string, { all: string; quick: string }>> = {
     quick:
       '^GrpcSend\\.(sync|async|overTls|keys|largest|messageId)|^GrpcConsume\\.(push$|restart|tag|longPollingReturns)',
   },
-  // Apache's 4.x clients and mqadmin, the same kit; what waits for an index of keys is left out.
+  // Apache's 4.x clients and mqadmin, the same kit.
   'java-remoting': {
-    all: '^(Remoting|Admin)(?!.*([kK]ey|messageTrace|rocketmqSerializeType|consumeDirectly|track|MessageById|statsAll))',
+    all: '^(Remoting|Admin)',
     quick: '^Remoting(Send|Pull|Request)\\.(sync|batch|oneway|subscribe|reply$)|^AdminTopic',
   },
   'ali-ons': { all: '.', quick: '.' },

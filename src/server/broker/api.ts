@@ -14,6 +14,9 @@ import type {
   StoredMessage,
 } from '../../protocol/message/message.ts';
 import type { Reply } from '../../util/reply.ts';
+import type { KeyQuery } from '../store/message-store.ts';
+
+export type { KeyQuery } from '../store/message-store.ts';
 
 export type MessageType =
   | 'NORMAL'
@@ -256,16 +259,6 @@ export interface TransactionChecker {
   hasProducer(producerGroup: string): boolean;
   /** Asks one producer of the check's group. False: there is none here (any more). */
   check(check: TransactionCheck): boolean;
-}
-
-export interface KeyQuery {
-  readonly topic: string;
-  readonly key: string;
-  readonly kind: 'key' | 'uniqueKey' | 'tag';
-  /** Store times, Unix ms, both included. */
-  readonly beginMs: number;
-  readonly endMs: number;
-  readonly maxCount: number;
 }
 
 export interface QueueRange {

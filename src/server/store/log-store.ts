@@ -16,6 +16,7 @@ import { findProperty, propertiesSizeMax } from '../../protocol/message/properti
 import { isQueued } from '../../protocol/message/sys-flag.ts';
 import { assert } from '../../util/assert.ts';
 import type { Reply } from '../../util/reply.ts';
+import { KeyIndex } from './index/key-index.ts';
 import { IndexedEntry, type IndexedQueue } from './index/queue.ts';
 import { QueueIndex } from './index/queue-index.ts';
 import { CommitLog } from './log/commit-log.ts';
@@ -23,6 +24,7 @@ import { openSegments, scanLog } from './log/recovery.ts';
 import type {
   Appended,
   DerivedState,
+  KeyQuery,
   MessageStore,
   QueueEntry,
   RecoveryReport,
@@ -53,6 +55,7 @@ export class LogStore implements MessageStore {
   readonly #visible: ((queue: StoredQueue) => void)[] = [];
   #touched: IndexedQueue[] = [];
   readonly #derived: DerivedState[] = [];
+  readonly #keys: KeyIndex;
   readonly #pendingQueues = new Set<IndexedQueue>();
   #freeBytes = Number.POSITIVE_INFINITY;
   #isDiskFull = false;
@@ -73,6 +76,18 @@ export class LogStore implements MessageStore {
       syncedOffset: () => this.#log.syncedOffset,
     });
     this.#reader = new LogReader(this.#log, this.#index, options.logger);
+    const log = this.#log;
+    this.#keys = new KeyIndex({
+      readState: (range, maxCount, use) => this.readState(range, maxCount, use),
+      readAt: (offset) => this.readAt(offset),
+      get beginOffset() {
+        return log.beginOffset;
+      },
+      get keptOffset() {
+        return log.keptOffset;
+      },
+    });
+    this.addDerivedState(this.#keys);
     this.#retention = new Retention(options, this.#tuning, {
       log: this.#log,
       index: this.#index,
@@ -390,9 +405,8 @@ export class LogStore implements MessageStore {
     return this.#reader.offsetByTime(queue as IndexedQueue, timestampMs);
   }
 
-  /** Not built yet: there is no key index. @throws RmqError NOT_SUPPORTED */
-  findByKey(): Promise<readonly StoredMessage[]> {
-    return Promise.reject(new RmqError('NOT_SUPPORTED', 'queries by key are not supported yet'));
+  findByKey(query: KeyQuery): Promise<readonly StoredMessage[]> {
+    return this.#keys.find(query);
   }
 
   onVisible(listener: (queue: StoredQueue) => void): void {

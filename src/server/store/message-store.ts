@@ -82,6 +82,8 @@ export interface DerivedState extends StateSource {
    * segments stay, and the next round asks again.
    */
   isDeletable?(offset: PhysicalOffset): Promise<boolean>;
+  /** After segments were deleted: state that nobody needs any more. */
+  outdated?(): StateRange;
 }
 
 /** Keys as in `StateBatch`; `until` is not part of it. */
@@ -91,6 +93,16 @@ export interface StateRange {
 }
 
 export type StateRows = readonly (readonly [key: string, value: Uint8Array])[];
+
+export interface KeyQuery {
+  readonly topic: string;
+  readonly key: string;
+  readonly kind: 'key' | 'uniqueKey' | 'tag';
+  /** Store times, Unix ms, both included. */
+  readonly beginMs: number;
+  readonly endMs: number;
+  readonly maxCount: number;
+}
 
 export interface RecoveryReport {
   /** Messages found in the log and dispatched again because the index did not have them. */
@@ -161,14 +173,7 @@ export interface MessageStore {
   /** First offset whose store time is >= `timestampMs` (the queue's max when none is). */
   offsetByTime(queue: StoredQueue, timestampMs: number): Promise<QueueOffset>;
   /** Messages of a topic by KEYS, UNIQ_KEY or tag, newest first. */
-  findByKey(query: {
-    readonly topic: string;
-    readonly key: string;
-    readonly kind: 'key' | 'uniqueKey' | 'tag';
-    readonly beginMs: number;
-    readonly endMs: number;
-    readonly maxCount: number;
-  }): Promise<readonly StoredMessage[]>;
+  findByKey(query: KeyQuery): Promise<readonly StoredMessage[]>;
 
   /** Called after messages of a queue became visible, once a tick and queue. */
   onVisible(listener: (queue: StoredQueue) => void): void;

@@ -84,6 +84,10 @@ export class Retention {
     }
     if (deletedCount === 0) return;
     await this.#moveMinima();
+    for (const state of this.#derived) {
+      const range = state.outdated?.();
+      if (range !== undefined) await this.#index.clearRange(range);
+    }
     logger.info('deleted old messages', { segments: deletedCount, from: this.#log.beginOffset });
   }
 

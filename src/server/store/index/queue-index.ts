@@ -334,9 +334,12 @@ export class QueueIndex {
   }
 
   /** Deletes the state under a prefix. */
-  async clearState(prefix: string): Promise<void> {
-    const gte = statePrefix + prefix;
-    await this.#database.clear({ gte, lt: gte + keyRangeEnd });
+  clearState(prefix: string): Promise<void> {
+    return this.clearRange({ from: prefix, until: prefix + keyRangeEnd });
+  }
+
+  async clearRange({ from, until }: StateRange): Promise<void> {
+    await this.#database.clear({ gte: statePrefix + from, lt: statePrefix + until });
   }
 
   /** Writes what is left, durably, and closes the database. */
