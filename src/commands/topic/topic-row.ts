@@ -37,7 +37,11 @@ export const topicColumns: readonly Column<TopicRow>[] = [
 export async function topicRows(admin: AdminClient): Promise<TopicRow[]> {
   const masters = await admin.masters();
   const reserved = new Set(
-    masters.flatMap(({ brokerName, clusterName }) => [brokerName, clusterName]),
+    masters.flatMap(({ brokerName, clusterName }) => [
+      brokerName,
+      clusterName,
+      `${clusterName}_REPLY_TOPIC`,
+    ]),
   );
   const rows = [...(await admin.listTopics())].map(([topic, configs]) =>
     topicRow(topic, configs, reserved),

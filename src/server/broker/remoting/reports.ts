@@ -40,16 +40,19 @@ export async function topicConsumeStats(
   const table: [object, unknown][] = [];
   let lagMessages = 0;
   for (const queue of await broker.topicQueues(topic)) {
-    const { queueId, minOffset, maxOffset, lastStoreTimestampMs } = queue;
+    const { queueId, minOffset, maxOffset } = queue;
     // A group that has not read there yet has all of it before it.
     const consumerOffset = (await broker.getOffset(group, topic, queueId)) ?? minOffset;
     lagMessages += Math.max(0, maxOffset - consumerOffset);
+    const stored = broker.store.queue(topic, queueId);
+    const consumed = await storeTimestampAt({ broker }, stored, consumerOffset - 1);
     table.push([
       { brokerName: broker.brokerName, queueId, topic },
       {
         brokerOffset: maxOffset,
         consumerOffset,
-        lastTimestamp: lastStoreTimestampMs,
+        // Of the last consumed message; 0: there is none, or it is no longer stored.
+        lastTimestamp: Math.max(0, consumed),
         pullOffset: consumerOffset,
       },
     ]);
@@ -139,10 +142,12 @@ async function timeSpans(context: RemotingContext, request: RemotingRequest): Pr
 
 /** When the message at an offset was stored; -1: there is none. */
 export function storeTimestampAt(
-  { broker: { store } }: RemotingContext,
+  { broker: { store } }: Pick<RemotingContext, 'broker'>,
   queue: StoredQueue,
   offset: number,
 ): Promise<number> {
+  // Reading below the begin would find the first message.
+  if (offset < queue.minOffset) return Promise.resolve(-1);
   return new Promise((resolve, reject) => {
     store.readEntries(queue, offset as QueueOffset, 1, (entries) => {
       if (entries instanceof Error) return reject(entries);
