@@ -5,10 +5,12 @@
  *   rmq.endpoints.grpc;                                   // for any official client
  *   await rmq.send('orders', { body: 'x', group: 'u1', key: 'k1' });
  *   const message = await rmq.waitFor('orders', { key: 'k1', within: '2s' });
+ *   rmq.clock.advance('1h');                              // delayed messages, retries, transaction checks
  *
- * A clock to advance and faults to inject are not part of this version.
+ * Faults to inject are not part of this version.
  */
 import { formatHostPort } from './platform/host-port.ts';
+import { MovableClock } from './platform/movable-clock.ts';
 import { nodeClock } from './platform/node-clock.ts';
 import { RmqError } from './protocol/errors.ts';
 import { javaHashCode } from './protocol/message/java-hash.ts';
@@ -95,29 +97,55 @@ export async function startRmq(options: StartRmqOptions = {}): Promise<Rmq> {
     readFile: () => Promise.reject(new Error('no config file is read here')),
     defaultDataDir: '',
   });
-  const ports = await nodePorts(settings, (line) => void process.stderr.write(line));
+  const messageClock = new MovableClock(nodeClock);
+  const ports = {
+    ...(await nodePorts(settings, (line) => void process.stderr.write(line))),
+    messageClock,
+  };
   const server = await startServer(settings, ports);
   const { broker } = server;
   if (broker === undefined) {
     await server.stop();
     throw new RmqError('ILLEGAL_CONFIG', 'startRmq needs the broker role');
   }
-  const rmq = new Rmq(server, broker);
+  const rmq = new Rmq(server, broker, messageClock);
   for (const [topic, topicOptions] of Object.entries(topics)) {
     await rmq.createTopic(topic, topicOptions);
   }
   return rmq;
 }
 
+export interface MessageClock {
+  now(): Date;
+  /**
+   * Makes it that much later (milliseconds, or `90s`, `1h`): what was to happen meanwhile happens at once.
+   * A delivery time that a program computes from its own clock may then have passed.
+   */
+  advance(by: string | number): void;
+}
+
+/** @throws RmqError USAGE */
+function durationOf(text: string): number {
+  const ms = parseDuration(text);
+  if (ms !== undefined) return ms;
+  throw new RmqError('USAGE', `advance: "${text}" is not allowed: 90s, 10m, 1h`);
+}
+
 /** A running server; made by `startRmq`. */
 export class Rmq implements AsyncDisposable {
   /** host:port of each role. */
   readonly endpoints: { readonly grpc: string; readonly namesrv: string; readonly broker: string };
+  /** The time of messages: when they are stored, delivered, seen again. */
+  readonly clock: MessageClock;
   readonly #server: RunningServer;
   readonly #broker: LocalBroker;
   #turn = 0;
 
-  constructor(server: RunningServer, broker: LocalBroker) {
+  constructor(server: RunningServer, broker: LocalBroker, clock: MovableClock) {
+    this.clock = {
+      now: () => new Date(clock.nowMs()),
+      advance: (by) => clock.advance(typeof by === 'number' ? by : durationOf(by)),
+    };
     this.#server = server;
     this.#broker = broker;
     const { grpc, nameserver, broker: remoting } = server.endpoints;

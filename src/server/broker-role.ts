@@ -38,7 +38,8 @@ export async function startBrokerRole(options: BrokerRoleOptions): Promise<Broke
   // The port is known once it is open; no message is stored before.
   const storeHost = { ...toRecordHost({ host: settings.listenHost, port: settings.brokerPort }) };
   const store = await openStore(options, storeHost);
-  const { clock, random } = options.ports;
+  const { random } = options.ports;
+  const clock = options.ports.messageClock ?? options.ports.clock;
   const logger = options.ports.logger.named('broker');
   const broker = new Broker({ store, clock, random, logger, storeHost, settings });
   const recovery = await store.start();
@@ -124,7 +125,7 @@ async function openStore(
       : await levelDatabaseFactory(databaseFolder);
   return new LogStore({
     files: ports.files,
-    clock: ports.clock,
+    clock: ports.messageClock ?? ports.clock,
     logger: ports.logger.named('store'),
     openDatabase,
     databaseFolder,

@@ -13,6 +13,8 @@ const dialTimeoutMs = 3_000;
 
 export interface ServerPorts {
   readonly clock: Clock;
+  /** The time of messages, for the broker and its store; a test may move it. `clock` when left out. */
+  readonly messageClock?: Clock;
   readonly random: Random;
   readonly network: Network;
   readonly tls: Tls;

@@ -77,4 +77,22 @@ describe('startRmq', () => {
     await Promise.all([rmq.stop(), rmq.stop()]);
     await rmq.stop();
   });
+
+  test('a delayed message comes when the clock is moved, not before', async () => {
+    const rmq = await start({ topics: { later: { type: 'DELAY', queues: 1 } } });
+    const properties = { TIMER_DELAY_SEC: '3600' };
+    await rmq.send('later', { body: 'x', properties });
+    await expect(rmq.waitFor('later', { within: '50ms' })).rejects.toMatchObject({
+      code: 'TIMEOUT',
+    });
+    const before = rmq.clock.now().getTime();
+    rmq.clock.advance('59m');
+    await expect(rmq.waitFor('later', { within: '50ms' })).rejects.toMatchObject({
+      code: 'TIMEOUT',
+    });
+    rmq.clock.advance(120_000);
+    expect((await rmq.waitFor('later', { within: '2s' })).text).toBe('x');
+    expect(rmq.clock.now().getTime() - before).toBeGreaterThanOrEqual(61 * 60_000);
+    expect(() => rmq.clock.advance('soon')).toThrow('"soon" is not allowed');
+  });
 });
