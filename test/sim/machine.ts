@@ -33,6 +33,8 @@ export class Machine {
   readonly hardware: Hardware;
   readonly database = new DatabaseDisk();
   incarnation: Incarnation | undefined;
+  /** When the newest process to die did. */
+  diedAtUs = 0;
   #bootCount = 0;
 
   constructor(options: {
@@ -54,6 +56,10 @@ export class Machine {
     this.#bootCount += 1;
     const incarnation = new Incarnation(this.#bootCount);
     this.incarnation = incarnation;
+    incarnation.onDeath(() => {
+      this.diedAtUs = this.hardware.scheduler.nowUs;
+      this.#note('dead');
+    });
     const { hardware, database } = this;
     hardware.trace.note(hardware.scheduler.nowUs, `boot ${this.#bootCount}`);
     return {

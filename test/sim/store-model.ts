@@ -130,6 +130,9 @@ export class StoreModel {
   }
 }
 
+/** Before any time that a power cut may take messages from. */
+const shownAtStart = -Infinity;
+
 export interface VerifyOptions {
   readonly nowUs: number;
   /** Messages answered before this time (µs) may not be gone; Infinity: none may. */
@@ -214,8 +217,9 @@ async function verifyQueue(
         message.queueOffset = next;
         message.physicalOffset = stored.physicalOffset;
         message.storeTimestampMs = stored.storeTimestampMs;
-        message.ackedAtUs = 0;
       }
+      // Recovery has shown it, so it is on the disk, whatever `flush` and the disk were before.
+      message.ackedAtUs = shownAtStart;
       lastNumber = message.number;
       next += 1;
     }

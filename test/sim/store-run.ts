@@ -319,13 +319,16 @@ export class StoreRun {
   }
 
   #die(ports: SimPorts): void {
+    // Who died at a call, or while it was stopping, has synced nothing since.
+    const isAlive = ports.incarnation.isAlive;
+    const diedAtUs = isAlive ? this.#scheduler.nowUs : this.#machine.diedAtUs;
     this.#deaths += 1;
     const { hasPowerCuts, isTearing } = this.config;
     if ((hasPowerCuts || isTearing) && this.#random.chance(0.6)) {
       if (this.config.flush === 'async') {
         // Synced within 500 ms, if the disk is neither slow nor failing.
         const isSound = this.config.faults.isSlow === 0 && this.config.faults.syncFails === 0;
-        const keptUs = isSound ? this.#scheduler.nowUs - 2_000_000 : 0;
+        const keptUs = isSound ? diedAtUs - 2_000_000 : 0;
         this.#keptUntilUs = Math.min(this.#keptUntilUs, keptUs);
       }
       this.#machine.cutPower();
