@@ -47,6 +47,7 @@ export const commandTree: readonly (NounEntry | CommandEntry)[] = [
     summary: 'See the machines of a cluster',
     commands: [{ name: 'list', load: async () => (await import('./cluster/list.ts')).clusterList }],
   },
+  { name: 'completion', load: async () => (await import('./completion.ts')).completion },
 ];
 
 export interface FoundCommand {
