@@ -25,7 +25,9 @@ export const rows: readonly Row[] = [
   { of: 'protocol', mayImport: ['util'] },
   { of: 'transport', mayImport: base },
   { of: 'client', mayImport: wire },
-  { of: 'commands', mayImport: ['commands/start.ts', ...client] },
+  { of: 'commands', mayImport: ['commands/start.ts', 'commands/store', ...client] },
+  // They work on a data folder without a server.
+  { of: 'commands/store', mayImport: ['commands', 'server/store/tools', ...client] },
   {
     of: 'commands/start.ts',
     mayImport: ['commands', 'server/start.ts', 'server/shared', ...client],
@@ -36,6 +38,7 @@ export const rows: readonly Row[] = [
   { of: 'server/shared', mayImport: base },
   { of: 'server/remoting', mayImport: ['server/shared', ...wire] },
   { of: 'server/store', mayImport: serverBase },
+  { of: 'server/store/tools', mayImport: ['server/store', ...serverBase] },
   { of: 'server/nameserver', mayImport: serverWire },
   // Nothing in the broker knows of sockets; its Remoting port is an adapter beside it.
   { of: 'server/broker', mayImport: ['server/store', ...serverBase] },

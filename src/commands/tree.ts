@@ -40,6 +40,13 @@ export const commandTree: readonly (NounEntry | CommandEntry)[] = [
       { name: 'find', load: async () => (await import('./message/find.ts')).messageFind },
     ],
   },
+  {
+    name: 'store',
+    summary: 'Look into the data folder of a broker',
+    commands: [
+      { name: 'verify', load: async () => (await import('./store/verify.ts')).storeVerify },
+    ],
+  },
   { name: 'send', load: async () => (await import('./send.ts')).send },
   { name: 'tail', load: async () => (await import('./tail.ts')).tail },
   {
