@@ -19,6 +19,7 @@ export interface ReadyLine {
   readonly namesrv: string | null;
   readonly broker: string | null;
   readonly grpc: string | null;
+  readonly remoting: string | null;
   readonly dataDir: string | null;
   readonly readyMs: number;
 }
@@ -91,8 +92,19 @@ export async function stopProcess(child: ChildProcess): Promise<void> {
 export interface Deployment {
   readonly grpc: string;
   readonly namesrv: string;
+  /** The proxy's Remoting port. */
+  readonly proxyRemoting: string;
   readonly processes: readonly ServerProcess[];
   stop(): Promise<void>;
+}
+
+function deployed(
+  namesrv: string,
+  { grpc, remoting }: ReadyLine,
+  processes: readonly ServerProcess[],
+  stop: () => Promise<void>,
+): Deployment {
+  return { namesrv, grpc: String(grpc), proxyRemoting: String(remoting), processes, stop };
 }
 
 /** Starts all roles, in one process or in three, in a data folder that goes away at the end. */
@@ -113,13 +125,13 @@ export async function startDeployment(
   };
   try {
     if (kind === 'one') {
-      const { grpc, namesrv } = await start('all', []);
-      return { grpc: String(grpc), namesrv: String(namesrv), processes, stop };
+      const all = await start('all', ['--remoting-port', '0']);
+      return deployed(String(all.namesrv), all, processes, stop);
     }
     const { namesrv } = await start('nameserver', ['--role', 'nameserver']);
     await start('broker', ['--role', 'broker', '--namesrv', String(namesrv)]);
-    const { grpc } = await start('proxy', ['--role', 'proxy', '--namesrv', String(namesrv)]);
-    return { grpc: String(grpc), namesrv: String(namesrv), processes, stop };
+    const proxyFlags = ['--role', 'proxy', '--namesrv', String(namesrv), '--remoting-port', '0'];
+    return deployed(String(namesrv), await start('proxy', proxyFlags), processes, stop);
   } catch (error) {
     await stop();
     throw error;
