@@ -133,6 +133,8 @@ async function openStore(
     flush: settings.flush,
     segmentSizeBytes: settings.segmentSizeBytes,
     retentionMs: settings.retentionMs,
+    retentionBytes: settings.retentionBytes,
+    retentionFreeBytes: settings.retentionFreeBytes,
     minFreeBytes: dataDir === undefined ? 0 : settings.minFreeBytes,
     storeHost,
   });

@@ -147,6 +147,7 @@ export class Broker implements BrokerApi {
     this.#pulling = new Pulling({ store, clock });
     const sources = [this.#topics, this.#groups, this.#forbidden, this.#delivery];
     for (const source of sources) store.addStateSource(source);
+    store.retainTopics((topic) => this.#topics.retentionOf(topic));
     store.addDerivedState(transactions.open);
     store.addDerivedState(schedule.pending);
   }

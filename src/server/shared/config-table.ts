@@ -227,6 +227,22 @@ export const settingsTable = [
     description: 'messages older than this may be deleted',
   },
   {
+    key: 'retention-size',
+    kind: { type: 'size', min: 16 * MiB, max: 1_024 * 1_024 * GiB },
+    group: 'Messages',
+    default: undefined,
+    description:
+      'delete the oldest messages, whatever their age, above this size of the commit log',
+  },
+  {
+    key: 'retention-free',
+    kind: { type: 'size', min: 0, max: 1_024 * GiB },
+    group: 'Messages',
+    default: '0',
+    description:
+      'the same while less disk space than this is free; more than min-free to be of use',
+  },
+  {
     key: 'max-delay',
     kind: { type: 'duration', min: second, max: 3_650 * day },
     group: 'Messages',

@@ -237,6 +237,8 @@ function buildSettings(given: ReadonlyMap<string, Given>, defaultDataDir: string
     defaultTopicQueueCount: values.number('topic-queues'),
     segmentSizeBytes: values.number('segment-size'),
     retentionMs: values.number('retention'),
+    retentionBytes: values.has('retention-size') ? values.number('retention-size') : undefined,
+    retentionFreeBytes: values.number('retention-free'),
     delayMaxMs: values.number('max-delay'),
     minFreeBytes: values.number('min-free'),
     registerIntervalMs: values.number('register-interval'),

@@ -38,6 +38,10 @@ export interface ServerSettings {
   readonly segmentSizeBytes: number;
   /** Messages older than this may be deleted, a segment at a time. */
   readonly retentionMs: number;
+  /** The log is cut to this size, whatever the age of what goes; undefined: no limit. */
+  readonly retentionBytes: number | undefined;
+  /** The oldest messages go, whatever their age, while less disk space is free. */
+  readonly retentionFreeBytes: number;
   /** Delivery times further ahead are refused. */
   readonly delayMaxMs: number;
   /** Below this many free bytes new messages are refused. */

@@ -360,6 +360,7 @@ export class LogStore implements MessageStore {
         else logger.info('disk space is back, messages are accepted', fields);
       }
       this.#isDiskFull = isFull;
+      this.#retention.foundFree(this.#freeBytes);
     } catch (error) {
       logger.warn('cannot tell how much disk space is free', { reason: String(error) });
     }
@@ -446,6 +447,10 @@ export class LogStore implements MessageStore {
   /** From the next round on, until the store stops. */
   set retentionMs(durationMs: number) {
     this.#retention.retentionMs = durationMs;
+  }
+
+  retainTopics(retentionOf: (topic: string) => number | undefined): void {
+    this.#retention.topicRetentionMs = retentionOf;
   }
 
   /** Deletes now what is too old. */

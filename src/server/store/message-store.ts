@@ -82,8 +82,8 @@ export interface DerivedState extends StateSource {
    * segments stay, and the next round asks again.
    */
   isDeletable?(offset: PhysicalOffset): Promise<boolean>;
-  /** After segments were deleted: state that nobody needs any more. */
-  outdated?(): StateRange;
+  /** Records below `beginOffset` are about to be deleted: state that nobody needs any more. */
+  outdated?(beginOffset: PhysicalOffset): StateRange;
 }
 
 /** Keys as in `StateBatch`; `until` is not part of it. */
@@ -145,6 +145,8 @@ export interface MessageStore {
   queues(): Iterable<StoredQueue>;
   /** Forgets a topic's queues (their index entries); the log's records go with retention. */
   dropTopic(topic: string): void;
+  /** How long the messages of a topic are kept, in ms; undefined: as long as others. */
+  retainTopics(retentionOf: (topic: string) => number | undefined): void;
 
   /**
    * Index entries from `from` on, at most `maxCount`, fewer at the end of a block or of the queue;

@@ -20,6 +20,10 @@ export interface LogStoreOptions {
   /** Of new segments; those there are keep theirs. */
   readonly segmentSizeBytes: number;
   readonly retentionMs: number;
+  /** The log is cut to this size, whatever the age of what goes; undefined: no limit. */
+  readonly retentionBytes?: number | undefined;
+  /** The oldest messages go, whatever their age, while less of the disk is free; 0 when left out. */
+  readonly retentionFreeBytes?: number;
   /** Below this many free bytes new messages are refused. */
   readonly minFreeBytes: number;
   /** Written into each record; message ids are made from it. */

@@ -7,7 +7,7 @@ import type { PhysicalOffset, QueueOffset, StoredMessage } from '../../protocol/
 import { decodeRecord, RecordCheck, RecordLayout } from '../../protocol/message/record.ts';
 import type { Reply } from '../../util/reply.ts';
 import type { Logger } from '../shared/logger.ts';
-import type { IndexedQueue } from './index/queue.ts';
+import { blockEntryCount, type IndexedQueue } from './index/queue.ts';
 import type { QueueIndex } from './index/queue-index.ts';
 import type { CommitLog } from './log/commit-log.ts';
 import type { Segment } from './log/segment.ts';
@@ -162,14 +162,14 @@ export class LogReader {
     let high = queue.max;
     while (low < high) {
       const middle = Math.floor((low + high) / 2);
-      const message = await this.#messageOf(queue, middle);
+      const message = await this.messageOf(queue, middle);
       if (message !== undefined && message.storeTimestampMs >= timestampMs) high = middle;
       else low = middle + 1;
     }
     return low as QueueOffset; // between min and max
   }
 
-  async #messageOf(queue: IndexedQueue, offset: number): Promise<StoredMessage | undefined> {
+  async messageOf(queue: IndexedQueue, offset: number): Promise<StoredMessage | undefined> {
     const entry = await this.entryOf(queue, offset);
     return entry === undefined ? undefined : await this.readAt(entry.physicalOffset);
   }
@@ -201,17 +201,37 @@ export class LogReader {
     }
   }
 
-  /** The first offset of a queue whose record the log still has. */
-  async firstOffsetFrom(queue: IndexedQueue, minPhysicalOffset: PhysicalOffset): Promise<number> {
-    let low = queue.min;
+  /**
+   * The first entry of a queue whose record lies at or behind `minPhysicalOffset`; the queue's end, at an
+   * unknown place, when there is none. Mostly it is among the next few.
+   */
+  async firstFrom(
+    queue: IndexedQueue,
+    minPhysicalOffset: PhysicalOffset,
+  ): Promise<{ readonly queueOffset: number; readonly physicalOffset: number }> {
+    const near = await this.#entriesFrom(queue, queue.min);
+    const first = near.find((entry) => entry.physicalOffset >= minPhysicalOffset);
+    if (first !== undefined) return first;
+    let low = (near[near.length - 1]?.queueOffset ?? queue.min) + 1;
     let high = queue.max;
+    let found: QueueEntry | undefined;
     while (low < high) {
       const middle = Math.floor((low + high) / 2);
       const entry = await this.entryOf(queue, middle);
-      if (entry !== undefined && entry.physicalOffset >= minPhysicalOffset) high = middle;
-      else low = middle + 1;
+      if (entry !== undefined && entry.physicalOffset >= minPhysicalOffset) {
+        high = middle;
+        found = entry;
+      } else low = middle + 1;
     }
-    return low;
+    return found ?? { queueOffset: queue.max, physicalOffset: 0 };
+  }
+
+  /** Entries from `offset` on, some, from wherever they are. */
+  async #entriesFrom(queue: IndexedQueue, offset: number): Promise<readonly QueueEntry[]> {
+    return (
+      queue.recent(offset, blockEntryCount) ??
+      (await this.#index.readBlock(queue, offset, blockEntryCount))
+    );
   }
 }
 

@@ -24,6 +24,9 @@ const changeable: Readonly<Record<string, readonly string[] | undefined>> = {
   ],
 };
 
+/** How long messages of the topic are kept, in ms; -1: as long as all others; facts/broker.md 1.4. */
+const reserveTime = 'reserve.time';
+
 /** Read and write, which is what users' topics have. */
 export const readWrite: number = Permission.read | Permission.write;
 
@@ -101,6 +104,12 @@ export class TopicTable implements StateSource {
     return this.#topics.get(topic);
   }
 
+  /** How long messages of a topic are kept, in ms, where it says so itself. */
+  retentionOf(topic: string): number | undefined {
+    const text = this.#topics.get(topic)?.attributes[reserveTime];
+    return text === undefined || text === '-1' ? undefined : Number(text);
+  }
+
   all(): readonly TopicConfig[] {
     return [...this.#topics.values()];
   }
@@ -174,6 +183,13 @@ export function checkTopic(config: TopicConfig): void {
         `attribute ${name} is ${value}, allowed are ${allowed.join(', ')}`,
       );
     }
+  }
+  const retention = config.attributes[reserveTime] ?? '-1';
+  if (!/^(-1|\d{1,15})$/.test(retention)) {
+    throw new RmqError(
+      'BAD_REQUEST',
+      `attribute ${reserveTime} is ${retention}, allowed are milliseconds, or -1`,
+    );
   }
 }
 

@@ -84,8 +84,8 @@ export class KeyIndex implements DerivedState {
   }
 
   /** State of parts of the log that are gone; `until` is not part of it. */
-  outdated(): StateRange {
-    return { from: prefix, until: `${prefix}${hex(partOf(this.#store.beginOffset), 10)}` };
+  outdated(beginOffset: PhysicalOffset): StateRange {
+    return { from: prefix, until: `${prefix}${hex(partOf(beginOffset), 10)}` };
   }
 
   /** Newest first. */

@@ -302,10 +302,12 @@ export class QueueIndex {
     return decodeBlock(stored, block, from, maxCount, Math.min(queue.persisted, queue.max));
   }
 
-  /** Deletes blocks that lie wholly below the queue's minimum. */
-  async dropBelow(queue: IndexedQueue): Promise<void> {
-    const keepBlock = Math.floor(queue.min / blockEntryCount);
-    await this.#database.clear({ gte: queue.blockKeys.gte, lt: queue.blockKey(keepBlock) });
+  /** The queue began at `oldMin` and begins later now: deletes blocks that lie wholly in between. */
+  async dropBlocks(queue: IndexedQueue, oldMin: number): Promise<void> {
+    const first = Math.floor(oldMin / blockEntryCount);
+    const kept = Math.floor(queue.min / blockEntryCount);
+    if (kept <= first) return;
+    await this.#database.clear({ gte: queue.blockKey(first), lt: queue.blockKey(kept) });
   }
 
   async *loadState(prefix: string): AsyncIterable<readonly [string, Uint8Array]> {

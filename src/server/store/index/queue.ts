@@ -42,6 +42,8 @@ export class IndexedQueue implements StoredQueue {
   assigned = 0;
   min = 0;
   max = 0;
+  /** No message of the queue that is kept lies before this physical offset. */
+  oldest = 0;
   /** Entries below this are in the database. */
   persisted = 0;
   /** Whether the database has the queue's row as it is. */

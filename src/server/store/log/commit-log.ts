@@ -286,9 +286,13 @@ export class CommitLog {
     return this.#failure;
   }
 
-  /** Removes a segment's file, durably. */
+  /** Removes a segment's file, durably; an earlier try may have got half way. */
   async removeFile(segment: Segment): Promise<void> {
-    await this.#files.remove(segment.path);
+    try {
+      await this.#files.remove(segment.path);
+    } catch (error) {
+      if (codeOf(error) !== 'ENOENT') throw error;
+    }
     await this.#files.syncFolder(this.folder);
   }
 
@@ -303,6 +307,10 @@ export class CommitLog {
 }
 
 function isNoSpace(error: unknown): boolean {
-  const code = (error as { code?: unknown } | null)?.code; // Node's errors carry a code
+  const code = codeOf(error);
   return code === 'ENOSPC' || code === 'EDQUOT';
+}
+
+function codeOf(error: unknown): unknown {
+  return (error as { code?: unknown } | null)?.code; // Node's errors carry a code
 }
