@@ -1,6 +1,6 @@
 /**
  * The load of a crash test, as real clients make it: producers over Remoting and gRPC (bodies of 1 B to
- * 4 MB, normal, FIFO and transactional), consumers that receive and acknowledge. What each was answered
+ * 4 MB, of all types), consumers that receive and acknowledge. What each was answered
  * goes into the model.
  */
 import { RmqError } from '../../src/protocol/errors.ts';
@@ -24,11 +24,12 @@ const host = { address: Buffer.from([127, 0, 0, 1]), port: 1 };
 
 export const topicOfKind: Readonly<Record<PoppedKind, string>> = {
   delay: 'crash-delay',
+  priority: 'crash-priority',
   normal: 'crash-normal',
   fifo: 'crash-fifo',
   transaction: 'crash-transaction',
 };
-export const kinds: readonly PoppedKind[] = ['normal', 'fifo', 'transaction', 'delay'];
+export const kinds: readonly PoppedKind[] = ['normal', 'fifo', 'transaction', 'delay', 'priority'];
 
 /** The body of a message, computed from its number, so that a single wrong bit shows. */
 export function bodyOf(number: number, sizeBytes: number): Buffer {
@@ -118,6 +119,7 @@ export class Load {
       queueId: isOverGrpc ? -1 : queueId,
       group,
       decision,
+      sentAtUs: 0,
     });
     const body = bodyOf(message.number, drawSize(random));
     this.sizes.push(body.length);
@@ -139,6 +141,7 @@ export class Load {
     const fields: Record<string, string> = { UNIQ_KEY: `crash-${message.number}` };
     if (message.group !== '') fields['__SHARDINGKEY'] = message.group;
     if (message.kind === 'transaction') fields['TRAN_MSG'] = 'true';
+    if (message.kind === 'priority') fields['_SYS_MSG_PRIORITY_'] = String(message.queueId);
     if (message.kind === 'delay') {
       const delayMs = random.below(4_000);
       fields['TIMER_DELIVER_MS'] = String(Date.now() + delayMs);

@@ -89,10 +89,7 @@ async function runFolder(
   const sizes: number[] = [];
   let life = await Life.start(dataDir, options.flush);
   try {
-    for (const kind of kinds) {
-      const attributes = { 'message.type': kind.toUpperCase() };
-      await life.broker.putTopic(topicOf(topicOfKind[kind], queueCount, 6, attributes));
-    }
+    await putTopics(life);
     for (let index = 0; index < options.roundCount; index += 1) {
       const round = options.firstRound + index;
       const load = await loadAndKill(life, { model, sizes, random, incarnation: round + 1 });
@@ -101,6 +98,7 @@ async function runFolder(
       const beganMs = performance.now();
       life = await Life.start(dataDir, options.flush);
       totals.restartMs.push(performance.now() - beganMs);
+      if (isIndexDeleted) await putTopics(life);
       const messageCount = await verify(life.broker, dataDir, model, sizes);
       totals.acked += load.ackedCount;
       totals.consumed += load.consumedCount;
@@ -119,6 +117,14 @@ async function runFolder(
     out(`a promise is broken, the folder is ${dataDir}; --seed ${values.seed}`);
     out(life.server.log());
     throw error;
+  }
+}
+
+/** They are lost with the index. */
+async function putTopics({ broker }: Life): Promise<void> {
+  for (const kind of kinds) {
+    const attributes = { 'message.type': kind.toUpperCase() };
+    await broker.putTopic(topicOf(topicOfKind[kind], queueCount, 6, attributes));
   }
 }
 

@@ -19,10 +19,20 @@ export interface BrokerConfig {
   readonly faults: DiskFaults;
   readonly hasPowerCuts: boolean;
   readonly losesIndex: boolean;
+  /** Old messages are deleted: after how long, and above which size of the log. */
+  readonly hasRetention: boolean;
+  readonly retentionMs: number;
+  readonly retentionBytes: number;
 }
 
 /** Kinds whose consumers pop; those of `pull` keep offsets of their own. */
-export const poppedKinds: readonly PoppedKind[] = ['normal', 'fifo', 'transaction', 'delay'];
+export const poppedKinds: readonly PoppedKind[] = [
+  'normal',
+  'fifo',
+  'transaction',
+  'delay',
+  'priority',
+];
 export const kinds: readonly MessageKind[] = [...poppedKinds, 'pull'];
 
 export function topicOfKind(kind: MessageKind): string {
@@ -36,6 +46,7 @@ export const producerGroup = 'producers';
 
 export function drawBrokerConfig(random: SimRandom): BrokerConfig {
   const flush = random.chance(0.7) ? 'sync' : 'async';
+  const hasRetention = random.chance(0.3);
   return {
     flush,
     queueCount: random.between(1, 3),
@@ -50,6 +61,10 @@ export function drawBrokerConfig(random: SimRandom): BrokerConfig {
     faults: drawFaults(random),
     // What asynchronous flush gives up is the store's part of the simulator.
     hasPowerCuts: flush === 'sync' && random.chance(0.6),
-    losesIndex: random.chance(0.15),
+    // Without its index a queue of which nothing is left begins at 0 again.
+    losesIndex: !hasRetention && random.chance(0.2),
+    hasRetention,
+    retentionMs: random.pick([1_000, 20_000, 300_000, 3_600_000_000]),
+    retentionBytes: random.pick([32 << 10, 100 << 10, 2 ** 40, 2 ** 40]),
   };
 }

@@ -4,7 +4,7 @@
  */
 import { check } from './store-model.ts';
 
-export type PoppedKind = 'normal' | 'fifo' | 'transaction' | 'delay';
+export type PoppedKind = 'normal' | 'fifo' | 'transaction' | 'delay' | 'priority';
 export type MessageKind = PoppedKind | 'pull';
 
 /** What a message's producer heard. `unknown`: nothing, and never will. */
@@ -19,6 +19,7 @@ export interface SimMessage {
   readonly group: string;
   /** What the producer of a transaction decides, each time that it is asked. */
   readonly decision: 'COMMIT' | 'ROLLBACK';
+  readonly sentAtUs: number;
   transactionId: string;
   /** Delayed messages: not to be seen before; 0 for the others. */
   dueUs: number;
@@ -33,6 +34,8 @@ export interface SimMessage {
   /** The process that answered its acknowledgement; it must not deliver it again. */
   ackedBy: number;
   isDeadLetter: boolean;
+  /** Deleted, old as it was. */
+  isExpired: boolean;
   /** Suspended when its last attempt was over, or nearly; until it comes again. */
   isMaybeGivenUp: boolean;
   /** Of the newest delivery: the process, the attempt, and until when it is invisible. */
@@ -59,11 +62,20 @@ export class BrokerModel {
   deliveryCount = 0;
   readonly #attemptsMax: number;
   readonly #isAnsweredFirst: boolean;
+  readonly #retentionUs: number;
 
-  /** `isAnsweredFirst`: nobody receives a message before its producer has the answer (no network between). */
-  constructor(options: { readonly attemptsMax: number; readonly isAnsweredFirst: boolean }) {
+  /**
+   * `isAnsweredFirst`: nobody receives a message before its producer has the answer (no network between).
+   * `retentionMs`: messages older than this may be gone; infinite when left out.
+   */
+  constructor(options: {
+    readonly attemptsMax: number;
+    readonly isAnsweredFirst: boolean;
+    readonly retentionMs?: number;
+  }) {
     this.#attemptsMax = options.attemptsMax;
     this.#isAnsweredFirst = options.isAnsweredFirst;
+    this.#retentionUs = (options.retentionMs ?? Number.POSITIVE_INFINITY) * 1_000;
   }
 
   sent(fields: {
@@ -72,6 +84,7 @@ export class BrokerModel {
     readonly queueId: number;
     readonly group: string;
     readonly decision: 'COMMIT' | 'ROLLBACK';
+    readonly sentAtUs: number;
   }): SimMessage {
     const message: SimMessage = {
       ...fields,
@@ -85,6 +98,7 @@ export class BrokerModel {
       isDone: false,
       ackedBy: 0,
       isDeadLetter: false,
+      isExpired: false,
       isMaybeGivenUp: false,
       seenBy: 0,
       attempt: 0,
@@ -105,6 +119,32 @@ export class BrokerModel {
       const message = this.messages[at] as SimMessage;
       if (message.state === 'pending') message.state = 'unknown';
     }
+  }
+
+  /** A queue begins at `minOffset`: what is before it must have been old enough. */
+  expired(topic: string, queueId: number, minOffset: number, nowUs: number): void {
+    if (minOffset === 0) return;
+    for (const message of this.messages) {
+      if (message.topic !== topic || message.queueId !== queueId || message.isExpired) continue;
+      if (message.queueOffset < 0 || message.queueOffset >= minOffset) continue;
+      check(
+        this.#mayBeGone(message, nowUs),
+        `message ${message.number} at ${message.queueOffset} of ${topic}/${queueId} was deleted too soon`,
+      );
+      message.isExpired = true;
+    }
+  }
+
+  #mayBeGone(message: SimMessage, nowUs: number): boolean {
+    return nowUs - Math.max(message.sentAtUs, message.dueUs) >= this.#retentionUs;
+  }
+
+  /** Whether somebody must still receive it. */
+  isOwed(message: SimMessage, nowUs: number): boolean {
+    if (message.state !== 'acked' || message.isDone || message.isExpired) return false;
+    if (isTakenBack(message)) return false;
+    // Where a message was that nobody has seen yet is not known to all.
+    return !(message.queueOffset < 0 && this.#mayBeGone(message, nowUs));
   }
 
   /** One answer of a receive, in its order, from the process `incarnation`. */
@@ -206,7 +246,7 @@ export class BrokerModel {
     if (message.group === '') return;
     for (const before of this.#groups.get(message.group) ?? []) {
       if (before.queueOffset < 0 || before.queueOffset >= queueOffset) continue;
-      if (before.isDone || inBatch.has(before)) continue;
+      if (before.isDone || before.isExpired || inBatch.has(before)) continue;
       if (this.isGivenUp(before)) continue;
       check(false, `message ${message.number} overtakes ${before.number} of ${message.group}`);
     }
@@ -216,7 +256,8 @@ export class BrokerModel {
   checkCommitted(topic: string, queueId: number, committed: number): void {
     for (const message of this.messages) {
       if (message.topic !== topic || message.queueId !== queueId) continue;
-      if (message.queueOffset < 0 || message.queueOffset >= committed || message.isDone) continue;
+      if (message.queueOffset < 0 || message.queueOffset >= committed) continue;
+      if (message.isDone || message.isExpired) continue;
       check(
         this.isGivenUp(message),
         `the offset of ${topic}/${queueId} is ${committed}, message ${message.number} at ${message.queueOffset} is not consumed`,
@@ -225,16 +266,15 @@ export class BrokerModel {
   }
 
   /** At the end, with nothing in flight. */
-  checkComplete(): void {
+  checkComplete(nowUs: number): void {
     for (const message of this.messages) {
-      if (message.state !== 'acked') continue;
-      if (isTakenBack(message)) continue;
+      if (!this.isOwed(message, nowUs)) continue;
       const what = `message ${message.number} (${message.kind}) of ${message.topic}/${message.queueId}`;
       check(
         message.deliveryCount > 0,
         `${what}@${message.queueOffset} was acknowledged and never delivered`,
       );
-      check(message.isDone, `${what}@${message.queueOffset} was never done with`);
+      check(false, `${what}@${message.queueOffset} was never done with`);
     }
   }
 }

@@ -7,7 +7,7 @@ import { RmqError } from '../../src/protocol/errors.ts';
 import type { BrokerApi } from '../../src/server/broker/api.ts';
 import { Broker } from '../../src/server/broker/broker.ts';
 import { defaultGroup } from '../../src/server/broker/groups/group-table.ts';
-import { topicOf } from '../../src/server/broker/topics/topic-table.ts';
+import { readWrite, topicOf } from '../../src/server/broker/topics/topic-table.ts';
 import { LogStore } from '../../src/server/store/log-store.ts';
 import {
   type BrokerConfig,
@@ -18,7 +18,7 @@ import {
   pullGroup,
   topicOfKind,
 } from './broker-config.ts';
-import { BrokerModel, isTakenBack, type PoppedKind } from './broker-model.ts';
+import { BrokerModel, type PoppedKind } from './broker-model.ts';
 import { BrokerWorkload } from './broker-workload.ts';
 import { noFaults } from './faults.ts';
 import { Machine, type SimPorts } from './machine.ts';
@@ -31,7 +31,9 @@ import { Trace } from './trace.ts';
 
 /** Changes made on purpose, so that the checker is seen to fail; `planted.ts`. */
 export interface PlantedInBroker {
-  wrapBroker(broker: BrokerApi): BrokerApi;
+  readonly wrapBroker?: (broker: BrokerApi) => BrokerApi;
+  /** What the store is given in place of the retention time. */
+  readonly retentionMs?: (retentionMs: number) => number;
 }
 
 const host = { address: Buffer.from([127, 0, 0, 1]), port: 10_911 };
@@ -41,7 +43,11 @@ interface Up {
   readonly api: BrokerApi;
   readonly store: LogStore;
   readonly ports: SimPorts;
+  readonly minOffset: (topic: string, queueId: number) => number;
 }
+
+/** Of a run without retention. */
+const foreverMs = 1e12;
 
 export class BrokerRun {
   readonly trace: Trace;
@@ -72,6 +78,7 @@ export class BrokerRun {
     this.#model = new BrokerModel({
       attemptsMax: this.config.retryCountMax + 1,
       isAnsweredFirst: true,
+      ...(this.config.hasRetention ? { retentionMs: leastAgeMs(this.config) } : {}),
     });
     this.#machine = new Machine({
       scheduler: this.#scheduler,
@@ -130,7 +137,7 @@ export class BrokerRun {
     const up = await this.#boot();
     await this.#setUp(up);
     await this.#drain(up);
-    this.#model.checkComplete();
+    this.#model.checkComplete(this.#scheduler.nowUs);
     await this.#checkOffsets(up);
     up.broker.stop();
     await up.store.stop();
@@ -163,6 +170,7 @@ export class BrokerRun {
 
   async #start(ports: SimPorts): Promise<Up> {
     const { clock, files, logger, random } = ports;
+    const { hasRetention, retentionBytes, retentionMs } = this.config;
     const store = new LogStore({
       files,
       clock,
@@ -171,11 +179,18 @@ export class BrokerRun {
       databaseFolder: undefined,
       folder: 'store',
       flush: this.config.flush,
-      segmentSizeBytes: 256 << 10,
-      retentionMs: 1e12,
+      segmentSizeBytes: hasRetention ? 16 << 10 : 256 << 10,
+      retentionMs: hasRetention
+        ? (this.#planted?.retentionMs?.(retentionMs) ?? retentionMs)
+        : foreverMs,
+      retentionBytes: hasRetention ? retentionBytes : undefined,
       minFreeBytes: 0,
       storeHost: host,
-      tuning: { allocateStepMinBytes: 16 << 10, allocateStepMaxBytes: 128 << 10 },
+      tuning: {
+        allocateStepMinBytes: 16 << 10,
+        allocateStepMaxBytes: 128 << 10,
+        retentionIntervalMs: 1_000,
+      },
     });
     const broker = new Broker({
       store,
@@ -194,15 +209,21 @@ export class BrokerRun {
     });
     await store.start();
     await broker.start();
-    const api = this.#planted?.wrapBroker(broker) ?? broker;
-    return { broker, api, store, ports };
+    const api = this.#planted?.wrapBroker?.(broker) ?? broker;
+    const minOffset = (topic: string, queueId: number): number =>
+      store.queue(topic, queueId).minOffset;
+    return { broker, api, store, ports, minOffset };
   }
 
   /** Topics and group; made again when the index was lost with them. */
   async #setUp({ broker }: Up): Promise<void> {
-    for (const topic of kinds.map(topicOfKind)) {
-      if ((await broker.getTopic(topic)) !== undefined) continue;
-      await broker.putTopic(topicOf(topic, this.config.queueCount));
+    for (const kind of kinds) {
+      const topic = topicOfKind(kind);
+      // A topic that came back without the index has as many queues as had messages.
+      const known = await broker.getTopic(topic);
+      if (known?.writeQueueCount === this.config.queueCount) continue;
+      const attributes = kind === 'priority' ? { 'message.type': 'PRIORITY' } : {};
+      await broker.putTopic(topicOf(topic, this.config.queueCount, readWrite, attributes));
     }
     const group = { ...defaultGroup(popGroup), retryCountMax: this.config.retryCountMax };
     await broker.putGroup(group);
@@ -244,8 +265,10 @@ export class BrokerRun {
     await Promise.race([work, died]);
   }
 
-  async #checkOffsets({ broker }: Up): Promise<void> {
+  async #checkOffsets(up: Up): Promise<void> {
+    const { broker } = up;
     await this.#noteDeadLetters(broker);
+    this.#noteExpired(up);
     for (const kind of kinds) {
       const topic = topicOfKind(kind);
       const group = kind === 'pull' ? pullGroup : popGroup;
@@ -254,6 +277,10 @@ export class BrokerRun {
         if (committed !== undefined) this.#model.checkCommitted(topic, queueId, committed);
       }
     }
+  }
+
+  #noteExpired(up: Up): void {
+    for (const kind of kinds) this.#workload.noteExpired(up, topicOfKind(kind));
   }
 
   async #noteDeadLetters(broker: Broker): Promise<void> {
@@ -273,7 +300,8 @@ export class BrokerRun {
       const result = await new Promise<Parameters<Parameters<Broker['pull']>[1]>[0]>((resolve) => {
         broker.pull(request, resolve);
       });
-      if (result instanceof RmqError || result.messages.length === 0) return;
+      if (result instanceof RmqError) return;
+      if (result.messages.length === 0 && result.status !== 'OFFSET_TOO_SMALL') return;
       for (const stored of result.messages) {
         const number = readBody(stored.body);
         check(typeof number === 'number', `dead letter: ${String(number)}`);
@@ -328,16 +356,20 @@ export class BrokerRun {
     for (let round = 0; round < 60; round += 1) {
       await this.#sleep(60_000_000);
       await this.#noteDeadLetters(up.broker);
-      const isLeft = this.#model.messages.some(
-        (message) => message.state === 'acked' && !message.isDone && !isTakenBack(message),
-      );
-      if (!isLeft) return;
+      this.#noteExpired(up);
+      const { nowUs } = this.#scheduler;
+      if (!this.#model.messages.some((message) => this.#model.isOwed(message, nowUs))) return;
     }
   }
 
   #sleep(us: number): Promise<void> {
     return new Promise((resolve) => this.#scheduler.plan(us, resolve));
   }
+}
+
+/** No message may be gone that is younger. */
+function leastAgeMs({ retentionBytes, retentionMs }: BrokerConfig): number {
+  return retentionBytes < 2 ** 40 ? 0 : retentionMs;
 }
 
 function toError(error: unknown): Error {

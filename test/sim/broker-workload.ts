@@ -31,6 +31,8 @@ const firstOffset = 0 as QueueOffset;
 export interface Server {
   readonly api: BrokerApi;
   readonly ports: SimPorts;
+  /** Where a queue begins. */
+  minOffset(topic: string, queueId: number): number;
 }
 
 export interface WorkloadOptions {
@@ -62,17 +64,17 @@ export class BrokerWorkload {
   }
 
   /** The producers' half of the check-back: each stands by its decision. */
-  addChecker({ api, ports }: Server): void {
+  addChecker(server: Server): void {
     const byId = (id: string): SimMessage | undefined =>
       this.#model.messages.find((message) => `sim-${message.number}` === id);
-    api.addTransactionChecker({
+    server.api.addTransactionChecker({
       producerGroups: () => [producerGroup],
       hasProducer: (group) => group === producerGroup,
       check: (asked) => {
         const message = byId(asked.transactionId);
         check(message !== undefined, `${asked.transactionId} was never sent`);
         if (this.#random.chance(0.3)) return true; // the answer is lost
-        this.#decide({ api, ports }, message, asked);
+        this.#decide(server, message, asked);
         return true;
       },
     });
@@ -89,18 +91,22 @@ export class BrokerWorkload {
     }
   }
 
-  #send({ api, ports }: Server, random: SimRandom): void {
+  #send(server: Server, random: SimRandom): void {
+    const { api, ports } = server;
     const kind = random.pick(kinds);
     const groupNumber = random.below(this.#config.groupCount);
     const topic = topicOfKind(kind);
     const { queueCount } = this.#config;
+    // A priority names its queue.
     const queueId = kind === 'fifo' ? groupNumber % queueCount : random.below(queueCount);
     const decision = random.chance(0.5) ? 'COMMIT' : 'ROLLBACK';
     const group = kind === 'fifo' ? `group-${groupNumber}` : '';
-    const message = this.#model.sent({ kind, topic, queueId, group, decision });
+    const sentAtUs = this.#scheduler.nowUs;
+    const message = this.#model.sent({ kind, topic, queueId, group, decision, sentAtUs });
     const properties: Record<string, string> = { UNIQ_KEY: `sim-${message.number}` };
     if (kind === 'fifo') properties['__SHARDINGKEY'] = group;
     if (kind === 'transaction') properties['TRAN_MSG'] = 'true';
+    if (kind === 'priority') properties['_SYS_MSG_PRIORITY_'] = String(queueId);
     if (kind === 'delay') Object.assign(properties, this.#delay(message, ports, random));
     const bodySizeBytes = drawBodySize(random, 3_000);
     const draft = makeDraft({ topic, queueId, number: message.number, bodySizeBytes, properties });
@@ -114,14 +120,14 @@ export class BrokerWorkload {
       const one = result[0];
       check(one !== undefined, 'an answer a message');
       this.#note(`sent ${message.number} ${topic}/${one.queueId}@${one.queueOffset} ${group}`);
-      if (kind === 'delay') return this.#recallMaybe({ api, ports }, message, one, random);
+      if (kind === 'delay') return this.#recallMaybe(server, message, one, random);
       if (kind !== 'transaction') {
         message.queueOffset = one.queueOffset;
         return;
       }
       // A third leaves the decision to the check.
       if (!random.chance(0.67)) return;
-      this.#scheduler.plan(random.below(50_000), () => this.#decide({ api, ports }, message, one));
+      this.#scheduler.plan(random.below(50_000), () => this.#decide(server, message, one));
     });
   }
 
@@ -211,6 +217,7 @@ export class BrokerWorkload {
         if (!incarnation.isAlive) return;
         this.#guard(() => {
           if (result instanceof RmqError) return again(1_000_000);
+          this.noteExpired(up, topic);
           const batch = result.messages.map((popped) => this.#deliveryOf(popped));
           const at = { incarnation: incarnation.number, nowUs: this.#scheduler.nowUs, invisibleMs };
           for (const one of batch)
@@ -233,6 +240,8 @@ export class BrokerWorkload {
     queueOffset: number;
   } {
     const message = this.#messageOf(popped.message);
+    const { queueId } = popped.message;
+    check(queueId === message.queueId, `message ${message.number} came from queue ${queueId}`);
     return { message, attempt: popped.deliveryAttempt, queueOffset: popped.message.queueOffset };
   }
 
@@ -278,8 +287,18 @@ export class BrokerWorkload {
     });
   }
 
+  /** Compares where the queues of a topic begin with what may be gone. */
+  noteExpired(up: Server, topic: string): void {
+    if (!this.#config.hasRetention) return;
+    for (let queueId = 0; queueId < this.#config.queueCount; queueId += 1) {
+      const minOffset = up.minOffset(topic, queueId);
+      this.#model.expired(topic, queueId, minOffset, this.#scheduler.nowUs);
+    }
+  }
+
   /** Reads a queue by offset from where its group was, until its process dies. */
-  pull({ api, ports }: Server, queueId: number): void {
+  pull(up: Server, queueId: number): void {
+    const { api, ports } = up;
     const { incarnation } = ports;
     const random = this.#random.fork('puller');
     const topic = topicOfKind('pull');
@@ -297,8 +316,12 @@ export class BrokerWorkload {
       api.pull(request, (result) => {
         if (!incarnation.isAlive) return;
         this.#guard(() => {
+          this.noteExpired(up, topic);
+          if (!(result instanceof RmqError) && result.status === 'OFFSET_TOO_SMALL') {
+            return this.#planAlive(ports, 100, () => read(result.nextOffset));
+          }
           const isFailed = result instanceof RmqError || result.messages.length === 0;
-          const next = isFailed ? offset : this.#pulled(result, offset);
+          const next = isFailed ? offset : this.#pulled(up, result, offset, queueId);
           const delayUs = isFailed ? 1_000_000 : random.below(50_000) + 100;
           this.#planAlive(ports, delayUs, () => {
             if (!isFailed) this.#model.consumed(topic, queueId, { from: offset, end: next });
@@ -315,10 +338,14 @@ export class BrokerWorkload {
   }
 
   /** Checks what a pull found; where the next one begins. */
-  #pulled(result: PullResult, offset: QueueOffset): QueueOffset {
+  #pulled(up: Server, result: PullResult, offset: QueueOffset, queueId: number): QueueOffset {
     let wanted: number = offset;
+    const minOffset = up.minOffset(topicOfKind('pull'), queueId);
     for (const stored of result.messages) {
       const message = this.#messageOf(stored);
+      // Deleted between a look at the index and the reading.
+      if (stored.queueOffset > wanted && stored.queueOffset <= minOffset)
+        wanted = stored.queueOffset;
       check(
         stored.queueOffset === wanted,
         `a pull at ${offset} finds ${stored.queueOffset} in the place of ${wanted}`,

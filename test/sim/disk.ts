@@ -151,7 +151,9 @@ export class SimDisk {
     for (const inode of inodes) {
       cutContent(inode, random);
       const durable = inode.durable;
-      reborn.set(inode, new Inode(inode.isFolder, durable.copy(), durable));
+      const next = new Inode(inode.isFolder, durable.copy(), durable);
+      next.modifiedUs = inode.modifiedUs;
+      reborn.set(inode, next);
     }
     for (const [path, inode] of this.#durableNames) {
       const next = reborn.get(inode);

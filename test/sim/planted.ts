@@ -5,7 +5,11 @@
 import type { Files, OpenFile } from '../../src/platform/files.ts';
 import { RmqError } from '../../src/protocol/errors.ts';
 import type { QueueOffset } from '../../src/protocol/message/message.ts';
-import { findProperty, withProperties } from '../../src/protocol/message/properties.ts';
+import {
+  findProperty,
+  withoutProperties,
+  withProperties,
+} from '../../src/protocol/message/properties.ts';
 import type { BrokerApi, PoppedMessage } from '../../src/server/broker/api.ts';
 import type { PlantedInBroker } from './broker-run.ts';
 import type { Planted } from './store-run.ts';
@@ -152,6 +156,23 @@ export const tooEarly: PlantedInBroker = {
         if (Number.isNaN(dueMs)) return draft;
         const sooner = new Map([['TIMER_DELIVER_MS', String(dueMs - 100)]]);
         return { ...draft, properties: withProperties(draft.properties, sooner) };
+      });
+      broker.send({ ...request, drafts }, reply);
+    }),
+};
+
+/** Messages are deleted after a fifth of their time. */
+export const deletedTooSoon: PlantedInBroker = { retentionMs: (retentionMs) => retentionMs / 5 };
+
+/** A group is not told which message goes before the others. */
+export const priorityForgotten: PlantedInBroker = {
+  wrapBroker: (broker) =>
+    wrapMethod(broker, 'send', (request, reply) => {
+      const drafts = request.drafts.map((draft) => {
+        const none = withoutProperties(draft.properties, ['_SYS_MSG_PRIORITY_']);
+        return none.length === draft.properties.length
+          ? draft
+          : { ...draft, properties: none, queueId: 0 };
       });
       broker.send({ ...request, drafts }, reply);
     }),

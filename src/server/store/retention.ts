@@ -129,6 +129,7 @@ export class Retention {
       if (segment.endOffset > this.#log.keptOffset) break;
       if (tooManyBytes <= 0) {
         if (segment.lastStoreTimestampMs >= oldestMs) break;
+        if (!(await this.#isBefore(segment, oldestMs))) break;
         needed ??= await this.#neededLonger();
         if (segment.endOffset > needed) break;
       }
@@ -137,6 +138,12 @@ export class Retention {
       end = segment.endOffset;
     }
     return end as PhysicalOffset;
+  }
+
+  /** What is known of a segment's time may be that of its file, which is not to be relied on. */
+  async #isBefore(segment: Segment, oldestMs: number): Promise<boolean> {
+    const next = await this.#reader.readAt(segment.endOffset);
+    return next === undefined || next.storeTimestampMs < oldestMs;
   }
 
   /** Where the oldest message begins of topics that are kept for longer than others. */
