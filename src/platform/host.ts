@@ -16,11 +16,21 @@ export interface HostInput {
   lines(): AsyncIterable<string>;
 }
 
+/** The terminal as programs see it that take all of it: keys in, screens out. */
+export interface HostTerminal {
+  readonly stdin: NodeJS.ReadStream;
+  readonly stdout: NodeJS.WriteStream;
+  /** Calls `run` before the process dies of a defect, and before its trace is printed. Answers how to stop. */
+  onCrash(run: () => void): () => void;
+}
+
 /** What the process is to the commands; tests hand in their own. */
 export interface Host {
   readonly stdin: HostInput;
   readonly stdout: HostOutput;
   readonly stderr: HostOutput;
+  /** undefined when keys or screen are no terminal (a pipe, a file). */
+  readonly terminal: HostTerminal | undefined;
   readonly clock: Clock;
   readonly environment: Readonly<Record<string, string | undefined>>;
   /** Aborted by the first SIGINT or SIGTERM, the reason being its name. A second one ends the process. */
@@ -35,4 +45,5 @@ export interface Host {
   uptimeMs(): number;
   readFile(path: string): Promise<Buffer>;
   writeFile(path: string, text: string): Promise<void>;
+  appendFile(path: string, text: string): Promise<void>;
 }

@@ -1,9 +1,9 @@
 /** The `Host` of production: this process. Signals are handled here and nowhere else. */
 import { fstatSync } from 'node:fs';
-import { readFile, writeFile } from 'node:fs/promises';
+import { appendFile, readFile, writeFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { createInterface } from 'node:readline';
-import type { Host, HostOutput } from './host.ts';
+import type { Host, HostOutput, HostTerminal } from './host.ts';
 import { nodeClock } from './node-clock.ts';
 
 const parentPollMs = 500;
@@ -29,6 +29,7 @@ export function processHost(): Host {
     },
     stdout: outputOf(process.stdout),
     stderr: outputOf(process.stderr),
+    terminal: terminalOf(process.stdin, process.stdout),
     clock: nodeClock,
     environment: process.env,
     signal: abort.signal,
@@ -39,6 +40,22 @@ export function processHost(): Host {
     uptimeMs: () => process.uptime() * 1_000,
     readFile,
     writeFile,
+    appendFile,
+  };
+}
+
+function terminalOf(
+  stdin: NodeJS.ReadStream,
+  stdout: NodeJS.WriteStream,
+): HostTerminal | undefined {
+  if (stdin.isTTY !== true || stdout.isTTY !== true) return undefined;
+  return {
+    stdin,
+    stdout,
+    onCrash: (run) => {
+      process.once('uncaughtExceptionMonitor', run);
+      return () => void process.off('uncaughtExceptionMonitor', run);
+    },
   };
 }
 
