@@ -30,20 +30,6 @@ export const ackBeforeWrite: Planted = {
     })),
 };
 
-/** Recovery finds nothing to cut behind the log's end, so what is there stays. */
-export const tornTailForgotten: Planted = {
-  wrapFiles: (files) =>
-    wrapOpen(files, (file) => {
-      let isOpened = false;
-      const sizeBytes = (): Promise<number> => {
-        if (isOpened) return Promise.resolve(0);
-        isOpened = true;
-        return file.sizeBytes();
-      };
-      return { ...methodsOf(file), sizeBytes };
-    }),
-};
-
 /** The offset passes the last message of each larger answer, which nobody consumed. */
 export const offsetTooFar: PlantedInBroker = {
   wrapBroker: (broker) => wrapMethod(broker, 'pop', popLess(broker)),

@@ -16,7 +16,6 @@ import {
   sentTwice,
   syncForgotten,
   tooEarly,
-  tornTailForgotten,
   visibleTooSoon,
 } from './planted.ts';
 import { regressionSeeds } from './seeds.ts';
@@ -79,7 +78,6 @@ const bugsOfTheStore = [
   ['ackBeforeWrite', ackBeforeWrite, 20, /is gone|damaged|nothing is/],
   ['syncForgotten', syncForgotten, 20, /is gone|damaged|nothing is/],
   ['folderSyncForgotten', folderSyncForgotten, 30, /is gone|damaged|nothing is/],
-  ['tornTailForgotten', tornTailForgotten, 150, /had been lost|begins at|was refused/],
 ] as const;
 const bugsOfTheBroker = [
   ['offsetTooFar', offsetTooFar, 30, /is not consumed|never delivered|overtakes/],

@@ -156,7 +156,6 @@ export async function verifyStore(
     const queue = store.queue(key.slice(0, slash), Number(key.slice(slash + 1)));
     await verifyQueue(store, model, queue, seen, physical);
   }
-  let lostFrom = Infinity;
   for (const message of model.messages) {
     if ((message.state !== 'acked' && message.state !== 'kept') || seen.has(message.number)) {
       if (message.state === 'unknown' && !seen.has(message.number)) message.state = 'lost';
@@ -164,12 +163,7 @@ export async function verifyStore(
     }
     const of = `message ${message.number} of ${message.topic}/${message.queueId}@${message.queueOffset}`;
     check(message.ackedAtUs >= options.keptUntilUs, `${of} was acknowledged and is gone`);
-    lostFrom = Math.min(lostFrom, message.physicalOffset);
     message.state = 'lost';
-  }
-  for (const number of seen) {
-    const message = model.messages[number] as SentMessage;
-    check(message.physicalOffset < lostFrom, `message ${number} outlived one before it`);
   }
 }
 
@@ -181,9 +175,9 @@ async function verifyQueue(
   physical: Set<number>,
 ): Promise<void> {
   const name = `${queue.topic}/${queue.queueId}`;
-  check(queue.minOffset === 0, `${name} begins at ${queue.minOffset}`);
   let lastNumber = -1;
-  let next = 0;
+  // Later than 0 when the first ones were lost, which `verifyStore` judges.
+  let next: number = queue.minOffset;
   while (next < queue.maxOffset) {
     const entries = await readEntries(store, queue, next, 64);
     check(
@@ -198,10 +192,12 @@ async function verifyQueue(
         entry.queueOffset === next,
         `${name}: entry ${entry.queueOffset} in the place of ${next}`,
       );
-      check(
-        stored !== undefined,
-        `${name}@${next}: the index points at ${entry.physicalOffset}, where nothing is`,
-      );
+      if (stored === undefined) {
+        // Lost, and passed over; who was acknowledged there is missed by `verifyStore`.
+        next += 1;
+        continue;
+      }
+      check(entry.storeSizeBytes > 0, `${name}@${next}: a message whose entry says it is lost`);
       const message = model.checkRead(stored, queue, next);
       check(!physical.has(entry.physicalOffset), `${name}@${next}: a record is indexed twice`);
       check(!seen.has(message.number), `message ${message.number} is there twice`);

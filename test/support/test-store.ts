@@ -94,6 +94,12 @@ export class TestStore {
     return await this.start();
   }
 
+  /** As `restartWithoutIndex`, of a store that has been stopped. */
+  async restartWithoutIndexWhenStopped(): Promise<this> {
+    this.openDatabase = undefined;
+    return await this.start();
+  }
+
   append(...drafts: MessageDraft[]): Promise<readonly Appended[]> {
     return new Promise((resolve, reject) => {
       this.store.append(drafts, (result) => {

@@ -34,6 +34,8 @@ import { SysFlag } from './sys-flag.ts';
 const magicV1 = 0xdaa320a7 | 0;
 const magicV2 = 0xdaa320ab | 0;
 const magicBlank = 0xcbd43194 | 0;
+/** The first bytes of both magic codes. */
+export const recordMagicBegin: Buffer = Buffer.from([0xda, 0xa3, 0x20]);
 
 /** Bytes of a record without body, topic and properties: v1, both hosts IPv4. */
 export const recordSizeMin = 91;
@@ -41,6 +43,8 @@ export const recordSizeMin = 91;
 export const blankSizeBytes = 8;
 
 const checksumSizeBytes = 20;
+/** What the checksum may add to the properties, with the mark that ends the last one. */
+export const checksumRoomBytes: number = checksumSizeBytes + 1;
 const checksumName = Buffer.from('__CRC32#\u0001', 'latin1');
 const pairEnd = 0x02;
 const topicSizeMaxV1 = 127;
@@ -72,7 +76,7 @@ function storedPropertiesSize(properties: Uint8Array, hasChecksum: boolean): num
 }
 
 function hasRoomForChecksum(propertiesSize: number): boolean {
-  return propertiesSize + 1 + checksumSizeBytes <= propertiesSizeMax;
+  return propertiesSize + checksumRoomBytes <= propertiesSizeMax;
 }
 
 function isClosed(properties: Uint8Array): boolean {
@@ -361,6 +365,8 @@ export class RecordLayout {
       }
     } else if (this.isEndTorn(bytes)) {
       return this.fail('the end of the properties is missing');
+    } else if (this.isChecksumDamaged(bytes)) {
+      return this.fail('the checksum of the record is damaged');
     }
     const body = bytes.subarray(this.bodyBegin, this.bodyEnd);
     return bodyChecksum(body) === getInt32(bytes, at + 8)
@@ -377,9 +383,18 @@ export class RecordLayout {
     return bytes.subarray(begin, this.propertiesEnd).includes(0);
   }
 
-  /** Whether a record of ours would have carried a checksum: there was room for it. */
-  get isChecksumExpected(): boolean {
-    return hasRoomForChecksum(this.propertiesEnd - this.propertiesBegin);
+  /**
+   * A flipped bit in the checksum's own name would make a record of ours look like one of Apache's, which has
+   * none, with nothing but its body checked.
+   */
+  private isChecksumDamaged(bytes: Buffer): boolean {
+    const begin = this.propertiesEnd - checksumSizeBytes;
+    if (begin < this.propertiesBegin) return false;
+    let equalCount = 0;
+    for (let index = 0; index < checksumName.length; index++) {
+      if (bytes[begin + index] === checksumName[index]) equalCount++;
+    }
+    return equalCount > checksumName.length / 2;
   }
 
   private bad(problem: string): 'bad' {

@@ -5,22 +5,23 @@
 import type { Timer } from '../../platform/clock.ts';
 import type { FolderLock } from '../../platform/files.ts';
 import { RmqError } from '../../protocol/errors.ts';
-import { javaHashCode } from '../../protocol/message/java-hash.ts';
 import type {
   MessageDraft,
   PhysicalOffset,
   QueueOffset,
   StoredMessage,
 } from '../../protocol/message/message.ts';
-import { findProperty, propertiesSizeMax } from '../../protocol/message/properties.ts';
+import { propertiesSizeMax } from '../../protocol/message/properties.ts';
+import { checksumRoomBytes } from '../../protocol/message/record.ts';
 import { isQueued } from '../../protocol/message/sys-flag.ts';
 import { assert } from '../../util/assert.ts';
 import type { Reply } from '../../util/reply.ts';
 import { KeyIndex } from './index/key-index.ts';
-import { IndexedEntry, type IndexedQueue } from './index/queue.ts';
-import { QueueIndex } from './index/queue-index.ts';
+import type { IndexedQueue } from './index/queue.ts';
+import { indexRecord, QueueIndex } from './index/queue-index.ts';
 import { CommitLog } from './log/commit-log.ts';
-import { openSegments, scanLog } from './log/recovery.ts';
+import { openSegments } from './log/recovery.ts';
+import { SegmentList } from './log/segment-list.ts';
 import type {
   Appended,
   DerivedState,
@@ -34,6 +35,7 @@ import type {
   StoredQueue,
   StoreStatus,
 } from './message-store.ts';
+import { Opening } from './opening.ts';
 import {
   defaultTuning,
   type LogStoreOptions,
@@ -52,6 +54,7 @@ export class LogStore implements MessageStore {
   readonly #index: QueueIndex;
   readonly #reader: LogReader;
   readonly #retention: Retention;
+  readonly #segments: SegmentList;
   readonly #visible: ((queue: StoredQueue) => void)[] = [];
   #touched: IndexedQueue[] = [];
   readonly #derived: DerivedState[] = [];
@@ -88,6 +91,8 @@ export class LogStore implements MessageStore {
       },
     });
     this.addDerivedState(this.#keys);
+    this.#segments = new SegmentList(this.#log.segments);
+    this.addStateSource(this.#segments);
     this.#retention = new Retention(options, this.#tuning, {
       log: this.#log,
       index: this.#index,
@@ -103,7 +108,15 @@ export class LogStore implements MessageStore {
     try {
       await this.#index.open(files, this.#options.databaseFolder, this.#options.openDatabase);
       await openSegments(this.#log, files, this.#options.segmentSizeBytes);
-      const report = await this.#recover();
+      const report = await new Opening({
+        log: this.#log,
+        index: this.#index,
+        reader: this.#reader,
+        derived: this.#derived,
+        segments: this.#segments,
+        moveMinima: () => this.#retention.beginWhereLogDoes(),
+        options: this.#options,
+      }).run();
       await this.#checkSpace();
       this.#retention.start();
       return { ...report, durationMs: clock.monotonicMs() - beganMs };
@@ -112,113 +125,6 @@ export class LogStore implements MessageStore {
       logger.error('the store cannot be opened', { folder, reason: String(error) });
       throw error;
     }
-  }
-
-  async #recover(): Promise<Omit<RecoveryReport, 'durationMs'>> {
-    const log = this.#log;
-    const isKnown = await this.#index.load();
-    await this.#restoreDerived();
-    const firstOffset = log.segments[0]?.baseOffset ?? 0;
-    const lastSegment = log.segments[log.segments.length - 1];
-    let from = Math.max(this.#index.dispatchedOffset, firstOffset);
-    const isAhead = lastSegment === undefined ? from > 0 : from > lastSegment.endOffset;
-    if (isKnown && isAhead) {
-      // The log was lost or replaced under the index: the log is the truth.
-      await this.#index.clear();
-      for (const state of this.#derived) state.clear();
-      from = firstOffset;
-    }
-    const dispatchedBefore = this.#index.dispatchedOffset;
-    let count = 0;
-    if (lastSegment !== undefined && from > firstOffset) {
-      // After a power cut the index may be ahead of the log: walk the segment that holds the end.
-      from = await this.#startOfScan(from);
-    }
-    // Derived states and the dispatched offset are of one instant again only when the scan is past it.
-    if (from < dispatchedBefore) this.#index.hold();
-    const scan = await scanLog(log, from, this.#options.logger, (record) => {
-      if (this.#redispatch(record)) count++;
-      // A scan may begin before what has been dispatched; derived states see a record once.
-      if (record.physicalOffset >= dispatchedBefore) this.#derive(record, record);
-      this.#index.dispatched(record);
-      if (this.#index.dispatchedOffset >= dispatchedBefore) this.#index.release();
-    });
-    await this.#settle(scan.endOffset);
-    log.begin(scan.endOffset);
-    if (dispatchedBefore > scan.endOffset) {
-      await this.#reader.cutEntries(scan.endOffset);
-      await this.#deriveAgain(firstOffset);
-    }
-    this.#index.release();
-    if (scan.endOffset !== this.#index.dispatchedOffset) this.#index.dispatchedTo(scan.endOffset);
-    for (const queue of this.#touched) queue.isTouched = false;
-    this.#touched = [];
-    await this.#index.write({ sync: true });
-    return {
-      redispatchedMessages: count,
-      truncatedBytes: scan.truncatedBytes,
-      minPhysicalOffset: log.beginOffset as PhysicalOffset, // offsets of the log
-      maxPhysicalOffset: scan.endOffset as PhysicalOffset,
-      rebuilt: !isKnown && firstOffset !== scan.endOffset,
-    };
-  }
-
-  /**
-   * What the last process wrote and did not sync, or failed to sync, may be in the page cache alone. It
-   * becomes visible now, so it must survive a power cut first. Segments before the one with the last
-   * record were synced before that one was written to. (Both rules were found by the simulator.)
-   */
-  async #settle(endOffset: number): Promise<void> {
-    const last = this.#log.segments.findLast((segment) => segment.baseOffset < endOffset);
-    if (last === undefined) return;
-    const from = Math.max(last.baseOffset, Math.min(this.#index.syncedOffset, endOffset));
-    await last.rewrite(from, endOffset);
-  }
-
-  async #restoreDerived(): Promise<void> {
-    for (const state of this.#derived) {
-      for await (const [key, value] of this.#index.loadState(state.prefix)) {
-        if (!state.restore(key, value)) break;
-      }
-    }
-  }
-
-  #derive(message: MessageDraft, place: Appended): void {
-    for (const state of this.#derived) state.dispatched(message, place);
-  }
-
-  /** The log lost records that had been dispatched: what followed from them is void. */
-  async #deriveAgain(firstOffset: number): Promise<void> {
-    if (this.#derived.length === 0) return;
-    for (const state of this.#derived) {
-      state.clear();
-      await this.#index.clearState(state.prefix);
-    }
-    const { logger } = this.#options;
-    await scanLog(this.#log, firstOffset, logger, (record) => this.#derive(record, record));
-  }
-
-  /**
-   * Where to check from: the dispatched offset when the last dispatched record ends there, else the begin of
-   * the segment, because the log lost its unsynced end while the database kept its own.
-   */
-  async #startOfScan(dispatched: number): Promise<number> {
-    const lastEnd = await this.#reader.recordEnd(this.#index.lastRecordOffset);
-    // Asynchronous flush: the last record may be whole where an earlier one is not, since nothing behind the
-    // last sync has an order on the disk. Earlier segments were synced before this one began.
-    if (lastEnd === dispatched && this.#options.flush === 'sync') return dispatched;
-    const segment = this.#log.segments.find((one) => dispatched <= one.endOffset);
-    return segment?.baseOffset ?? dispatched;
-  }
-
-  #redispatch(record: StoredMessage): boolean {
-    if (!isQueued(record.sysFlag)) return false;
-    const queue = this.#index.queue(record.topic, record.queueId);
-    if (record.queueOffset < queue.max) return false;
-    // Retention or a dropped topic took what was before.
-    if (record.queueOffset > queue.max) queue.startAt(record.queueOffset);
-    this.#publish(queue, record.queueOffset, record.physicalOffset, record.storeSizeBytes, record);
-    return true;
   }
 
   append(drafts: readonly MessageDraft[], reply: AppendReply): void {
@@ -277,31 +183,18 @@ export class LogStore implements MessageStore {
           const one = appended[index] as Appended; // index < length
           const draft = drafts[index] as MessageDraft;
           const queue = queues[index] as IndexedQueue;
-          this.#derive(draft, one);
+          for (const state of this.#derived) state.dispatched(draft, one);
           if (!isQueued(draft.sysFlag)) continue;
-          this.#publish(queue, one.queueOffset, one.physicalOffset, one.storeSizeBytes, draft);
+          indexRecord(this.#index, queue, draft, one);
+          if (queue.isTouched) continue;
+          queue.isTouched = true;
+          this.#touched.push(queue);
         }
         this.#index.dispatched(appended[appended.length - 1]);
         reply(appended);
         this.#announceLater();
       },
     });
-  }
-
-  #publish(
-    queue: IndexedQueue,
-    queueOffset: number,
-    physicalOffset: number,
-    size: number,
-    message: MessageDraft,
-  ): void {
-    const tag = findProperty(message.properties, 'TAGS');
-    const tagsCode = tag === undefined || tag === '' ? 0 : javaHashCode(tag);
-    queue.publish(new IndexedEntry(queueOffset, physicalOffset, size, tagsCode));
-    this.#index.markDirty(queue);
-    if (queue.isTouched) return;
-    queue.isTouched = true;
-    this.#touched.push(queue);
   }
 
   #announceLater(): void {
@@ -329,8 +222,10 @@ export class LogStore implements MessageStore {
       const text = `the body is too large: ${draft.body.length} bytes, at most ${bodyMax} are allowed`;
       return new RmqError('MESSAGE_TOO_LARGE', text);
     }
-    if (draft.properties.length > propertiesSizeMax) {
-      const text = `the properties have ${draft.properties.length} bytes, at most ${propertiesSizeMax} are allowed`;
+    // Every record has room for its checksum, so that damage shows.
+    const propertiesMax = propertiesSizeMax - checksumRoomBytes;
+    if (draft.properties.length > propertiesMax) {
+      const text = `the properties have ${draft.properties.length} bytes, at most ${propertiesMax} are allowed`;
       return new RmqError('PROPERTIES_TOO_LARGE', text);
     }
     return undefined;

@@ -16,6 +16,7 @@ import type {
   StoredMessage,
 } from '../../protocol/message/message.ts';
 import type { Reply } from '../../util/reply.ts';
+import type { LogHole } from './log/segment-walk.ts';
 
 /** Where one appended message went. */
 export interface Appended {
@@ -29,6 +30,7 @@ export interface Appended {
 export interface QueueEntry {
   readonly queueOffset: QueueOffset;
   readonly physicalOffset: PhysicalOffset;
+  /** 0: the record is lost; there is nothing at the physical offset. */
   readonly storeSizeBytes: number;
   /** Java `String.hashCode` of the tag as a signed 32-bit number, 0 without a tag. */
   readonly tagsCode: number;
@@ -109,6 +111,10 @@ export interface RecoveryReport {
   readonly redispatchedMessages: number;
   /** Bytes of a torn tail that were cut. */
   readonly truncatedBytes: number;
+  /** Damaged or missing parts of the log that were met; what is behind them is served. */
+  readonly holes: readonly LogHole[];
+  /** Queue offsets that have no message because of them, as far as later messages tell. */
+  readonly missingMessages: number;
   readonly minPhysicalOffset: PhysicalOffset;
   readonly maxPhysicalOffset: PhysicalOffset;
   /** True when there was no usable index, so that it was built from the whole log. */
@@ -161,8 +167,8 @@ export interface MessageStore {
   ): void;
 
   /**
-   * The records of `entries`, in order; undefined where retention has removed one or its checksum
-   * fails (reported in the log). Synchronous when all are in memory. The views stay valid for as
+   * The records of `entries`, in order; undefined where retention has removed one, where it is lost, or its
+   * checksum fails (reported in the log). Synchronous when all are in memory. The views stay valid for as
    * long as they are referenced.
    */
   readMessages(

@@ -56,8 +56,9 @@ export class LogReader {
     const messages: (StoredMessage | undefined)[] = [];
     let isComplete = true;
     for (const entry of entries) {
-      const message = this.#fromTail(entry.physicalOffset);
-      if (message === undefined) isComplete = false;
+      const isLost = entry.storeSizeBytes === 0;
+      const message = isLost ? undefined : this.#fromTail(entry.physicalOffset);
+      if (message === undefined && !isLost) isComplete = false;
       messages.push(message);
     }
     if (isComplete) return reply(messages);
@@ -79,7 +80,7 @@ export class LogReader {
     messages: (StoredMessage | undefined)[],
   ): Promise<void> {
     for (let first = 0; first < entries.length; ) {
-      if (messages[first] !== undefined) {
+      if (messages[first] !== undefined || entries[first]?.storeSizeBytes === 0) {
         first++;
         continue;
       }
@@ -91,21 +92,25 @@ export class LogReader {
         const entry = entries[next] as QueueEntry;
         const entryEnd = entry.physicalOffset + entry.storeSizeBytes;
         if (entry.physicalOffset < end || entryEnd > segmentEnd) break;
+        if (entry.storeSizeBytes === 0) break;
         if (entryEnd - begin > readSpanBytes) break;
         end = entryEnd;
       }
       const bytes = await this.#readRange(begin, end - begin);
       for (let index = first; index < next; index++) {
         const entry = entries[index] as QueueEntry;
-        messages[index] = this.#decode(bytes, entry.physicalOffset - begin, entry.physicalOffset);
+        messages[index] = this.#decode(bytes, entry.physicalOffset - begin, entry);
       }
       first = next;
     }
   }
 
-  #decode(bytes: Buffer, at: number, offset: number): StoredMessage | undefined {
+  #decode(bytes: Buffer, at: number, entry: QueueEntry): StoredMessage | undefined {
+    const { physicalOffset: offset, storeSizeBytes } = entry;
     const message = decodeRecord(bytes, at, bytes.length, RecordCheck.checksums);
-    if (message?.physicalOffset === offset) return message;
+    if (message?.physicalOffset === offset && message.storeSizeBytes === storeSizeBytes) {
+      return message;
+    }
     if (offset >= this.#log.beginOffset) {
       this.#logger.error('a record is damaged and cannot be served', { physicalOffset: offset });
     }
@@ -162,9 +167,12 @@ export class LogReader {
     let high = queue.max;
     while (low < high) {
       const middle = Math.floor((low + high) / 2);
-      const message = await this.messageOf(queue, middle);
-      if (message !== undefined && message.storeTimestampMs >= timestampMs) high = middle;
-      else low = middle + 1;
+      // Where a record is lost the next one decides; entries of lost ones point at it.
+      let next = middle;
+      let message = await this.messageOf(queue, next);
+      while (message === undefined && ++next < high) message = await this.messageOf(queue, next);
+      if (message === undefined || message.storeTimestampMs >= timestampMs) high = middle;
+      else low = next + 1;
     }
     return low as QueueOffset; // between min and max
   }

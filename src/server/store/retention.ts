@@ -180,6 +180,11 @@ export class Retention {
     if (moved.length > 0) await this.#keepMinima(moved);
   }
 
+  /** Files are gone that no round has deleted: the queues begin where the log does. */
+  beginWhereLogDoes(): Promise<void> {
+    return this.#forgetBelow(this.#log.beginOffset as PhysicalOffset); // an offset of the log
+  }
+
   /** All queues begin at or behind `endOffset` from now on. */
   async #forgetBelow(endOffset: PhysicalOffset): Promise<void> {
     const moved: Moved[] = [];

@@ -8,13 +8,16 @@
 import type { Clock, Timer } from '../../../platform/clock.ts';
 import type { Files } from '../../../platform/files.ts';
 import { RmqError } from '../../../protocol/errors.ts';
+import { javaHashCode } from '../../../protocol/message/java-hash.ts';
+import { findProperty } from '../../../protocol/message/properties.ts';
+import { PropertyName } from '../../../protocol/message/property-names.ts';
 import { assert } from '../../../util/assert.ts';
 import type { Logger } from '../../shared/logger.ts';
 import type { StateRange, StateRows, StateSource } from '../message-store.ts';
 import type { StoreTuning } from '../options.ts';
 import type { Database, DatabaseFactory, DatabaseOperation } from './database.ts';
 import { keyRangeEnd } from './database.ts';
-import { blockEntryCount, decodeBlock, type IndexedEntry, IndexedQueue } from './queue.ts';
+import { blockEntryCount, decodeBlock, IndexedEntry, IndexedQueue } from './queue.ts';
 
 const dispatchedKey = 'm/dispatched';
 /** Queue ids of a topic lie close together: they index a list. */
@@ -107,13 +110,23 @@ export class QueueIndex {
     return true;
   }
 
-  /** Empties the database: it cannot be trusted, the log rebuilds it. */
+  /** Forgets the queues: they do not fit the log, which rebuilds them. State is not touched. */
   async clear(): Promise<void> {
-    await this.#database.clear({ gte: '', lt: keyRangeEnd });
+    // The position first: if this is cut short, it is done again.
+    await this.#database.batch([{ type: 'del', key: dispatchedKey }], { sync: false });
+    await this.#database.clear({ gte: 'e/', lt: 'e0' });
+    await this.#database.clear({ gte: 'q/', lt: 'q0' });
     this.#queues.clear();
     this.#dirty.clear();
+    this.#nextNumber = 1;
     this.dispatchedOffset = 0;
     this.syncedOffset = 0;
+    this.lastRecordOffset = -1;
+  }
+
+  /** How far the queues go that have had messages. */
+  maxima(): { readonly topic: string; readonly queueId: number; readonly max: number }[] {
+    return [...this.all()].map(({ topic, queueId, max }) => ({ topic, queueId, max }));
   }
 
   queue(topic: string, queueId: number): IndexedQueue {
@@ -356,6 +369,24 @@ export class QueueIndex {
       await this.#database.close();
     }
   }
+}
+
+/** Makes a record visible in its queue. */
+export function indexRecord(
+  index: QueueIndex,
+  queue: IndexedQueue,
+  { properties }: { readonly properties: Uint8Array },
+  place: {
+    readonly queueOffset: number;
+    readonly physicalOffset: number;
+    readonly storeSizeBytes: number;
+  },
+): void {
+  const tag = findProperty(properties, PropertyName.tags);
+  const tagsCode = tag === undefined || tag === '' ? 0 : javaHashCode(tag);
+  const { queueOffset, physicalOffset, storeSizeBytes } = place;
+  queue.publish(new IndexedEntry(queueOffset, physicalOffset, storeSizeBytes, tagsCode));
+  index.markDirty(queue);
 }
 
 function rowOf(queue: IndexedQueue): Buffer {

@@ -2,7 +2,8 @@
  * A message queue's index: for each queue offset where its record lies. Entries are packed in blocks of
  * 64 under one database key, so that any entry is one `get`; the newest stay in memory.
  *
- * Entry, 16 bytes, big-endian: physical offset (8) · record size (4, 0: no entry) · tag hash (4).
+ * Entry, 16 bytes, big-endian: physical offset (8) · record size (4, 0: the record is lost, and the offset
+ * that of what came next) · tag hash (4).
  */
 import { getInt32, getInt64, putInt32, putInt64 } from '../../../protocol/message/bytes.ts';
 import type { PhysicalOffset, QueueOffset } from '../../../protocol/message/message.ts';
@@ -51,6 +52,8 @@ export class IndexedQueue implements StoredQueue {
   isTouched = false;
   #recent: IndexedEntry[] = [];
   #recentBase = 0;
+  /** Whether `#recent` may have entries of lost records. */
+  #hasLost = false;
 
   constructor(topic: string, queueId: number, number: number) {
     this.topic = topic;
@@ -93,12 +96,26 @@ export class IndexedQueue implements StoredQueue {
     if (this.assigned < this.max) this.assigned = this.max;
   }
 
+  /** Leaves the offsets up to `offset` empty; what comes next lies at `physicalOffset`. */
+  skipTo(offset: number, physicalOffset: number): void {
+    if (this.#recent.length === 0) this.#recentBase = this.max;
+    // One for all, as there may be millions; `recent` gives each its own offset.
+    const lost = new IndexedEntry(-1, physicalOffset, 0, 0);
+    for (; this.max < offset; this.max++) this.#recent.push(lost);
+    this.#hasLost = true;
+    if (this.assigned < this.max) this.assigned = this.max;
+  }
+
   /** Entries from `from` in memory, or undefined when they are not. */
   recent(from: number, maxCount: number): readonly IndexedEntry[] | undefined {
     if (from >= this.max) return [];
     if (this.#recent.length === 0 || from < this.#recentBase) return undefined;
     const begin = from - this.#recentBase;
-    return this.#recent.slice(begin, begin + maxCount);
+    const found = this.#recent.slice(begin, begin + maxCount);
+    if (!this.#hasLost) return found;
+    return found.map((entry, index) =>
+      entry.storeSizeBytes > 0 ? entry : new IndexedEntry(from + index, entry.physicalOffset, 0, 0),
+    );
   }
 
   /** Forgets persisted entries from memory but the newest `keepCount`. */
@@ -164,8 +181,7 @@ export function decodeBlock(
   const end = Math.min(max, from + maxCount, first + stored.length / entrySizeBytes);
   for (let offset = from; offset < end; offset++) {
     const at = (offset - first) * entrySizeBytes;
-    const size = getInt32(stored, at + 8);
-    if (size <= 0) continue;
+    const size = Math.max(0, getInt32(stored, at + 8));
     entries.push(new IndexedEntry(offset, getInt64(stored, at), size, getInt32(stored, at + 12)));
   }
   return entries;

@@ -1,20 +1,21 @@
 /**
  * Opening the log: which segments there are, and where it ends. One rule (design.md, "The store"):
  * check the records from the dispatched offset on, hand each to `dispatch`, cut the torn tail.
+ *
+ * What is damaged is reported and passed over, and every record behind it is kept where it is. Only what is
+ * behind the last record can be a torn tail, and only if it looks torn and nobody knows it to have been kept.
  */
 import type { Files } from '../../../platform/files.ts';
-import { RmqError } from '../../../protocol/errors.ts';
-import {
-  RecordCheck,
-  RecordField,
-  RecordLayout,
-  StoredRecord,
-} from '../../../protocol/message/record.ts';
+import { type RecordLayout, StoredRecord } from '../../../protocol/message/record.ts';
 import type { Logger } from '../../shared/logger.ts';
 import type { CommitLog } from './commit-log.ts';
 import type { Segment } from './segment.ts';
+import { type LogHole, type SegmentEnd, SegmentWalk } from './segment-walk.ts';
 
 const readSizeBytes = 1 << 20;
+const sectorSizeBytes = 512;
+/** What a record's last property ends in; facts/store.md §4. */
+const recordEndByte = 0x02;
 
 /** The segments on disk, opened, in order. An empty list for a new store. */
 export async function openSegments(
@@ -39,138 +40,164 @@ export async function openSegments(
 }
 
 export interface Scan {
-  /** Behind the last whole record. */
+  /** Where the log ends; what comes next is appended there. */
   readonly endOffset: number;
   readonly truncatedBytes: number;
+  /** Parts that hold no record, in order, all before the end. */
+  readonly holes: readonly LogHole[];
 }
 
-/**
- * Walks the records from `fromOffset` (a record's begin) to the end of the log and cuts what is behind.
- * @throws RmqError STORE_CORRUPT when a record is damaged and later segments hold whole ones: that is
- *   not a torn tail, and cutting it would lose acknowledged messages.
- */
-export async function scanLog(
+export interface ScanOptions {
+  /** Where a record begins, or a hole ends. */
+  readonly fromOffset: number;
+  /** Up to here the log is known to have been on the disk: whatever is missing below is damage. */
+  readonly keptOffset: number;
+  readonly logger: Logger;
+}
+
+/** Walks the records to the end of the log and cuts what is torn behind them. */
+export function scanLog(
   log: CommitLog,
-  fromOffset: number,
-  logger: Logger,
+  options: ScanOptions,
   dispatch: (record: StoredRecord) => void,
 ): Promise<Scan> {
-  let at = fromOffset;
-  let index = log.segments.findIndex((segment) => at < segment.endOffset);
-  if (index < 0) return { endOffset: at, truncatedBytes: 0 };
-  for (; index < log.segments.length; index++) {
-    const segment = log.segments[index] as Segment; // index < length
-    const end = await scanSegment(segment, Math.max(at, segment.baseOffset), dispatch);
-    at = end.offset;
-    if (end.isClosed) continue;
-    await checkTail(log, index, end);
-    return await cutBehind(log, index, at, end.problem, logger);
+  return new LogScan(log, options, dispatch).run();
+}
+
+class LogScan {
+  readonly #log: CommitLog;
+  readonly #options: ScanOptions;
+  readonly #dispatch: (record: StoredRecord) => void;
+  readonly #holes: LogHole[] = [];
+  /** Behind the last record, or behind the last closed segment. */
+  #at: number;
+  /** The segment that ends there, and how its walk ended. */
+  #last: { readonly segment: Segment; readonly end: SegmentEnd } | undefined = undefined;
+
+  constructor(log: CommitLog, options: ScanOptions, dispatch: (record: StoredRecord) => void) {
+    this.#log = log;
+    this.#options = options;
+    this.#dispatch = dispatch;
+    this.#at = options.fromOffset;
   }
-  return { endOffset: at, truncatedBytes: 0 };
-}
 
-interface SegmentEnd {
-  readonly offset: number;
-  /** True when the segment's closing blank was found. */
-  readonly isClosed: boolean;
-  /** Why the walk stopped, when not at zeros or the file's end. */
-  readonly problem: string | undefined;
-}
-
-async function scanSegment(
-  segment: Segment,
-  fromOffset: number,
-  dispatch: (record: StoredRecord) => void,
-): Promise<SegmentEnd> {
-  const layout = new RecordLayout();
-  let offset = fromOffset;
-  let wanted = readSizeBytes;
-  for (;;) {
-    const bytes = Buffer.alloc(Math.max(0, Math.min(wanted, segment.endOffset - offset)));
-    const got = await segment.read(bytes, 0, bytes.length, offset);
-    let at = 0;
-    let kind = layout.read(bytes, at, got, RecordCheck.checksums);
-    for (; kind === 'record'; kind = layout.read(bytes, at, got, RecordCheck.checksums)) {
-      if (RecordField.physicalOffset(bytes, at) !== offset + at) {
-        return { offset: offset + at, isClosed: false, problem: 'a record names another offset' };
-      }
-      const record = new StoredRecord(bytes, at, layout);
-      segment.lastStoreTimestampMs = record.storeTimestampMs;
-      dispatch(record);
-      at += layout.size;
+  async run(): Promise<Scan> {
+    const { fromOffset, keptOffset } = this.#options;
+    for (const segment of this.#log.segments) {
+      if (segment.endOffset > fromOffset) await this.#walk(segment);
     }
-    offset += at;
-    if (kind === 'blank') {
-      if (offset + layout.size === segment.endOffset) {
-        return { offset: segment.endOffset, isClosed: true, problem: undefined };
-      }
-      return { offset, isClosed: false, problem: 'a closing record has the wrong size' };
+    if (this.#last !== undefined) return await this.#end(this.#last);
+    const endOffset = Math.max(this.#at, keptOffset);
+    this.#hole(endOffset, 'records are missing');
+    return { endOffset, truncatedBytes: 0, holes: this.#holes };
+  }
+
+  async #walk(segment: Segment): Promise<void> {
+    const begin = Math.max(this.#options.fromOffset, segment.baseOffset);
+    let count = 0;
+    const walk = new SegmentWalk({
+      read: (target, at, size, offset) => segment.read(target, at, size, offset),
+      endOffset: segment.endOffset,
+      visitor: {
+        record: (bytes: Buffer, at: number, layout: RecordLayout) => {
+          if (count++ === 0) this.#leave(begin);
+          const record = new StoredRecord(bytes, at, layout);
+          segment.lastStoreTimestampMs = record.storeTimestampMs;
+          this.#dispatch(record);
+        },
+        hole: (hole) => {
+          if (count === 0) this.#leave(begin);
+          this.#holes.push(hole);
+        },
+      },
+    });
+    const end = await walk.run(begin);
+    if (count === 0 && this.#last?.end.isClosed === false && !end.isClosed) {
+      // Made ahead, behind the end of the log.
+      if ((await readRest(segment, begin)).endOffset === begin) return;
     }
-    if (kind === 'empty') return { offset, isClosed: false, problem: undefined };
-    if (kind === 'bad') return { offset, isClosed: false, problem: layout.problem };
-    // Partial: read on from this record, more when it is larger than what was read.
-    const isAtFileEnd = got < bytes.length || offset + (got - at) >= segment.endOffset;
-    if (isAtFileEnd) {
-      const isNothing = got === at;
-      return {
-        offset,
-        isClosed: false,
-        problem: isNothing ? undefined : 'the file ends in a record',
-      };
+    if (count === 0) this.#leave(begin);
+    this.#last = { segment, end };
+    this.#at = end.offset;
+  }
+
+  /** The log goes on in a later segment: what is left of the one before is no tail. */
+  #leave(begin: number): void {
+    if (this.#last !== undefined) this.#hole(begin, this.#last.end.problem);
+  }
+
+  #hole(endOffset: number, problem: string | undefined): void {
+    if (endOffset <= this.#at) return;
+    const beginOffset = this.#at;
+    this.#holes.push({ beginOffset, endOffset, problem: problem ?? 'records are missing' });
+    this.#at = endOffset;
+  }
+
+  /** Behind the last record: nothing, what is known to be lost, damage, or a torn tail. */
+  async #end(last: { readonly segment: Segment; readonly end: SegmentEnd }): Promise<Scan> {
+    const { keptOffset, logger } = this.#options;
+    const { segment, end } = last;
+    const from = Math.max(end.offset, Math.min(keptOffset, segment.endOffset));
+    const rest = end.isClosed ? undefined : await readRest(segment, from);
+    const cutOffset = rest === undefined || rest.looksTorn ? from : rest.endOffset;
+    const endOffset = Math.max(cutOffset, keptOffset);
+    this.#hole(endOffset, end.problem);
+    await this.#removeBehind(endOffset);
+    let truncatedBytes = 0;
+    if (rest !== undefined && rest.endOffset > cutOffset) {
+      truncatedBytes = await segment.cut(cutOffset);
+      const { problem } = end;
+      logger.warn('cut the torn tail of the commit log', { endOffset, truncatedBytes, problem });
     }
-    wanted = Math.max(readSizeBytes, layout.size);
+    return { endOffset, truncatedBytes, holes: this.#holes };
+  }
+
+  /** Segments that were made ahead hold nothing. */
+  async #removeBehind(endOffset: number): Promise<void> {
+    const { segments } = this.#log;
+    const first = segments.findIndex((segment) => segment.baseOffset > endOffset);
+    if (first < 0) return;
+    for (const later of segments.splice(first)) {
+      await later.close();
+      await this.#log.removeFile(later);
+    }
   }
 }
 
-async function checkTail(log: CommitLog, index: number, end: SegmentEnd): Promise<void> {
-  for (const later of log.segments.slice(index + 1)) {
-    let isWhole = false;
-    const bytes = Buffer.alloc(Math.min(8 << 20, later.sizeBytes));
-    const got = await later.read(bytes, 0, bytes.length, later.baseOffset);
-    const layout = new RecordLayout();
-    isWhole =
-      layout.read(bytes, 0, got, RecordCheck.checksums) === 'record' &&
-      RecordField.physicalOffset(bytes, 0) === later.baseOffset;
-    if (isWhole) {
-      throw new RmqError(
-        'STORE_CORRUPT',
-        `the commit log is damaged at offset ${end.offset} (${end.problem ?? 'records are missing'}) and goes on at ${later.baseOffset}`,
-        { hint: 'nothing was changed; restore the segment from a copy' },
-      );
+interface Rest {
+  /** Behind the last byte that is not zero; where the reading began when all are. */
+  readonly endOffset: number;
+  /**
+   * Whether it can be what a crash leaves of a write: a part of it did not reach the disk and reads as zeros,
+   * a whole sector or the end. Damage to what had been written leaves no such part.
+   */
+  readonly looksTorn: boolean;
+}
+
+/** Looks at everything from an offset to the segment's end. */
+async function readRest(segment: Segment, fromOffset: number): Promise<Rest> {
+  const bytes = Buffer.alloc(Math.max(0, Math.min(readSizeBytes, segment.endOffset - fromOffset)));
+  const zeros = Buffer.alloc(bytes.length);
+  let endOffset = fromOffset;
+  let lastByte = recordEndByte;
+  /** The last sector that had a byte, and whether one before it had none. */
+  let sector = Math.floor((fromOffset - segment.baseOffset) / sectorSizeBytes) - 1;
+  let hasEmptySector = false;
+  for (let begin = fromOffset; begin < segment.endOffset; ) {
+    const size = Math.min(bytes.length, segment.endOffset - begin);
+    const got = await segment.read(bytes, 0, size, begin);
+    if (got === 0) break;
+    const isZero = bytes.compare(zeros, 0, got, 0, got) === 0;
+    for (let index = isZero ? got : 0; index < got; index++) {
+      const byte = bytes[index] as number; // index < got
+      if (byte === 0) continue;
+      endOffset = begin + index + 1;
+      lastByte = byte;
+      const here = Math.floor((begin + index - segment.baseOffset) / sectorSizeBytes);
+      if (here > sector + 1) hasEmptySector = true;
+      sector = here;
     }
+    begin += got;
   }
-}
-
-async function cutBehind(
-  log: CommitLog,
-  index: number,
-  endOffset: number,
-  problem: string | undefined,
-  logger: Logger,
-): Promise<Scan> {
-  for (const later of log.segments.splice(index + 1)) {
-    await later.close();
-    await log.removeFile(later);
-  }
-  const segment = log.segments[index] as Segment; // the one that was scanned
-  if (problem === undefined) {
-    // Zeros or the file's end: nothing torn. What was filled ahead stays.
-    if (await isZeroBehind(segment, endOffset)) return { endOffset, truncatedBytes: 0 };
-  }
-  const truncatedBytes = await segment.cut(endOffset);
-  logger.warn('cut the torn tail of the commit log', { endOffset, truncatedBytes, problem });
-  return { endOffset, truncatedBytes };
-}
-
-/** Whether the rest of the file holds only zeros, so that no old byte can look like a record later. */
-async function isZeroBehind(segment: Segment, offset: number): Promise<boolean> {
-  const bytes = Buffer.alloc(Math.min(readSizeBytes, segment.endOffset - offset));
-  for (let at = offset; at < segment.endOffset; ) {
-    const size = Math.min(bytes.length, segment.endOffset - at);
-    const got = await segment.read(bytes, 0, size, at);
-    if (got === 0) return true;
-    for (let index = 0; index < got; index++) if (bytes[index] !== 0) return false;
-    at += got;
-  }
-  return true;
+  return { endOffset, looksTorn: hasEmptySector || lastByte !== recordEndByte };
 }

@@ -125,14 +125,13 @@ it('is made again without an index', async () => {
 });
 
 it('forgets what the log lost, though the database had it', async () => {
-  const { t, ledger } = await ledgerStore();
+  const { t, ledger } = await ledgerStore({ flush: 'async' });
   await say(t, '+a');
   await say(t, '-a');
   const [lost] = await t.append(draftOf('T', 0, '+b'));
   await t.clock.advance(150);
-  await t.crash();
-  expect(ledger().seen).toEqual([]);
-  await t.damage(lost!.physicalOffset, Buffer.alloc(100));
+  // It was not synced when the power was cut.
+  await t.damage(lost!.physicalOffset, Buffer.alloc(lost!.storeSizeBytes));
   await t.crash();
   expect(ledger().clears).toBe(1);
   expect(Object.fromEntries(ledger().open)).toEqual({});

@@ -1,0 +1,222 @@
+/**
+ * Walks the records of one segment, whoever owns it: recovery, `rmq store verify` and the tools that mend.
+ * Behind a place that holds no record it finds the next one, so that damage costs the record it hit and
+ * nothing else.
+ *
+ * A record counts when its lengths fit, its checksums hold and it names its own offset. Where one does not,
+ * its size is believed only if a credible record begins behind it; else the bytes are searched for a magic
+ * code. A message may carry whole records in its body, with any offset that its sender likes, so what is
+ * found is credible only if the records from there on lead to the end of the segment or to another damaged
+ * record: those inside a body lead into the rest of the message around them
+ * (docs/decisions/0012-damage-costs-the-record-it-hit.md).
+ */
+import {
+  blankSizeBytes,
+  RecordCheck,
+  RecordField,
+  RecordLayout,
+  recordMagicBegin,
+  recordSizeMin,
+} from '../../../protocol/message/record.ts';
+
+const readSizeBytes = 1 << 20;
+/** Larger sizes are not believed, so that a flipped bit costs no memory. */
+const recordSizeMax = 256 << 20;
+const blankMagic = Buffer.from([0xcb, 0xd4, 0x31, 0x94]);
+
+/** Reads at a physical offset; resolves to the bytes read, fewer than `size` only at the end of the file. */
+export type ReadLog = (target: Buffer, at: number, size: number, offset: number) => Promise<number>;
+
+/** A part of the log that holds no record. Offsets are physical, the end is not part of it. */
+export interface LogHole {
+  readonly beginOffset: number;
+  readonly endOffset: number;
+  readonly problem: string;
+}
+
+export interface WalkVisitor {
+  /** A whole record at `at` of `bytes`, both valid for the call only. */
+  record(bytes: Buffer, at: number, layout: RecordLayout): void;
+  /** Behind it comes the next record, or the closing blank. */
+  hole(hole: LogHole): void;
+  /** Between two reads, with how far the walk is; may wait, to let others go on. */
+  progress?(offset: number): Promise<void> | void;
+}
+
+export interface SegmentEnd {
+  /** Behind the last whole record, or the segment's end when it is closed. */
+  readonly offset: number;
+  /** True when the segment's closing blank was found. */
+  readonly isClosed: boolean;
+  /** Why the walk stopped, when not at zeros or the file's end. */
+  readonly problem: string | undefined;
+}
+
+type Kind = 'record' | 'blank' | 'empty' | 'bad' | 'end';
+
+export class SegmentWalk {
+  readonly #read: ReadLog;
+  /** Where the next segment begins; undefined: nobody knows, any closing blank is believed. */
+  readonly #endOffset: number | undefined;
+  readonly #visitor: WalkVisitor;
+  readonly #layout = new RecordLayout();
+  #problem = '';
+  #bytes: Buffer = Buffer.alloc(0);
+  /** Physical offset of the first of `#bytes`, and how many of them were read. */
+  #begin = 0;
+  #got = 0;
+  /** The file's end, once a read has met it. */
+  #fileEnd = Number.POSITIVE_INFINITY;
+  /** Where what the last credible look followed came to an end. */
+  #followedTo = 0;
+
+  constructor(options: {
+    readonly read: ReadLog;
+    readonly endOffset: number | undefined;
+    readonly visitor: WalkVisitor;
+  }) {
+    this.#read = options.read;
+    this.#endOffset = options.endOffset;
+    this.#visitor = options.visitor;
+  }
+
+  /** From the begin of a record on. */
+  async run(fromOffset: number): Promise<SegmentEnd> {
+    let offset = fromOffset;
+    for (;;) {
+      const kind = await this.#look(offset);
+      if (kind === 'record') {
+        this.#visitor.record(this.#bytes, offset - this.#begin, this.#layout);
+        offset += this.#layout.size;
+        continue;
+      }
+      if (kind === 'blank') {
+        return { offset: offset + this.#layout.size, isClosed: true, problem: undefined };
+      }
+      if (kind === 'end') return { offset, isClosed: false, problem: undefined };
+      const problem = kind === 'empty' ? 'records are missing' : this.#problem;
+      const next = await this.#nextRecord(offset);
+      if (next === undefined) {
+        return { offset, isClosed: false, problem: kind === 'empty' ? undefined : problem };
+      }
+      this.#visitor.hole({ beginOffset: offset, endOffset: next, problem });
+      offset = next;
+    }
+  }
+
+  /** What begins at an offset. After 'record' and 'blank' the layout has its size. */
+  async #look(offset: number): Promise<Kind> {
+    if ((await this.#load(offset, blankSizeBytes)) <= 0) return 'end';
+    const kind = this.#readLayout(offset);
+    if (kind !== 'partial') return this.#judge(offset, kind);
+    const { size } = this.#layout;
+    const room = (this.#endOffset ?? Number.POSITIVE_INFINITY) - offset;
+    if (size > Math.min(recordSizeMax, room)) return this.#bad(`size ${size} does not fit`);
+    if ((await this.#load(offset, size)) < size) return this.#bad('the file ends in a record');
+    const whole = this.#readLayout(offset);
+    return whole === 'partial' ? this.#bad('the record ends early') : this.#judge(offset, whole);
+  }
+
+  #readLayout(offset: number): ReturnType<RecordLayout['read']> {
+    return this.#layout.read(this.#bytes, offset - this.#begin, this.#got, RecordCheck.checksums);
+  }
+
+  #judge(offset: number, kind: Exclude<ReturnType<RecordLayout['read']>, 'partial'>): Kind {
+    if (kind === 'bad') return this.#bad(this.#layout.problem);
+    if (kind === 'blank') {
+      const isFitting = offset + this.#layout.size === this.#endOffset;
+      if (isFitting || this.#endOffset === undefined) return 'blank';
+      return this.#bad('a closing record has the wrong size');
+    }
+    if (kind === 'record') {
+      const named = RecordField.physicalOffset(this.#bytes, offset - this.#begin);
+      if (named !== offset) return this.#bad('a record names another offset');
+    }
+    return kind;
+  }
+
+  #bad(problem: string): 'bad' {
+    this.#problem = problem;
+    return 'bad';
+  }
+
+  /** Where the next record or the closing blank begins behind a place that holds none. */
+  async #nextRecord(offset: number): Promise<number | undefined> {
+    const size = this.#layout.size;
+    const behind = offset + size;
+    if (size >= recordSizeMin && behind <= (this.#endOffset ?? this.#fileEnd)) {
+      if (await this.#isCredible(behind)) return behind;
+    }
+    for (let at = offset + 1; ; at++) {
+      const next = await this.#nextMagic(at);
+      if (next === undefined) return undefined;
+      if (await this.#isCredible(next)) return next;
+      at = Math.max(next, this.#followedTo - 1);
+    }
+  }
+
+  /** Whether a record, or the closing blank, begins here and what follows does not speak against it. */
+  async #isCredible(offset: number): Promise<boolean> {
+    this.#followedTo = offset;
+    if ((await this.#load(offset, recordSizeMin)) < blankSizeBytes) return false;
+    const at = offset - this.#begin;
+    const isBlank = this.#bytes.indexOf(blankMagic, at + 4) === at + 4;
+    // Before anything is read for a size that may be nonsense.
+    if (!isBlank && !this.#namesItself(offset)) return false;
+    let next = offset;
+    let kind = await this.#look(next);
+    if (kind !== 'record' && (kind !== 'blank' || this.#endOffset === undefined)) return false;
+    while (kind === 'record') {
+      next += this.#layout.size;
+      kind = await this.#look(next);
+    }
+    this.#followedTo = next;
+    return kind !== 'bad' || (await this.#isDamagedRecord(next));
+  }
+
+  /** Whether what is no record looks like one that was. */
+  async #isDamagedRecord(offset: number): Promise<boolean> {
+    const available = await this.#load(offset, recordSizeMin);
+    if (available < blankSizeBytes) return true;
+    const at = offset - this.#begin + 4;
+    const isMagic = this.#bytes.indexOf(recordMagicBegin, at) === at;
+    return isMagic || this.#bytes.indexOf(blankMagic, at) === at || this.#namesItself(offset);
+  }
+
+  #namesItself(offset: number): boolean {
+    const at = offset - this.#begin;
+    if (at + recordSizeMin > this.#got) return false;
+    return RecordField.physicalOffset(this.#bytes, at) === offset;
+  }
+
+  /** The first place from `offset` on that has a magic code where a record has it. */
+  async #nextMagic(offset: number): Promise<number | undefined> {
+    for (let at = offset; ; ) {
+      const available = await this.#load(at, blankSizeBytes);
+      if (available < blankSizeBytes) return undefined;
+      const from = at - this.#begin + 4;
+      const window = this.#bytes.subarray(0, this.#got);
+      const record = window.indexOf(recordMagicBegin, from);
+      const blank = window.indexOf(blankMagic, from);
+      const first = record < 0 ? blank : blank < 0 ? record : Math.min(record, blank);
+      if (first >= 0) return this.#begin + first - 4;
+      at = Math.max(at + 1, this.#begin + this.#got - blankSizeBytes + 1);
+    }
+  }
+
+  /** Makes `size` bytes from `offset` on available; how many there are. */
+  async #load(offset: number, size: number): Promise<number> {
+    const isInside = offset >= this.#begin && offset <= this.#begin + this.#got;
+    const available = isInside ? this.#begin + this.#got - offset : 0;
+    if (available >= size) return available;
+    if (isInside && this.#begin + this.#got >= this.#fileEnd) return available;
+    await this.#visitor.progress?.(offset);
+    const end = this.#endOffset ?? Number.POSITIVE_INFINITY;
+    const wanted = Math.max(0, Math.min(Math.max(size, readSizeBytes), end - offset));
+    if (this.#bytes.length < wanted) this.#bytes = Buffer.allocUnsafeSlow(wanted);
+    this.#got = await this.#read(this.#bytes, 0, wanted, offset);
+    this.#begin = offset;
+    if (this.#got < wanted || offset + wanted >= end) this.#fileEnd = offset + this.#got;
+    return this.#got;
+  }
+}
