@@ -175,6 +175,9 @@ function dataLine(config: Config, { recovery }: RunningServer): string {
   if (recovery.redispatchedMessages > 0) {
     notes.push(`${recovery.redispatchedMessages} messages indexed again`);
   }
+  if (recovery.holes.length > 0) {
+    notes.push(`${recovery.holes.length} damaged places in the log, passed over`);
+  }
   if (recovery.truncatedBytes > 0) notes.push(`${recovery.truncatedBytes} B of a torn tail cut`);
   notes.push(`recovered in ${Math.round(recovery.durationMs)} ms`);
   return `${dataDir}  (${notes.join(', ')})`;
