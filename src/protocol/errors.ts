@@ -99,6 +99,8 @@ export const errorKinds = {
   DATA_DIR_IN_USE: kind(1, 50001, 1, false, 'Another process uses the data folder.'),
   ILLEGAL_CONFIG: kind(1, 50001, 2, false, 'A setting is unknown or has a wrong value.'),
   USAGE: kind(1, 40000, 2, false, 'The command line is wrong.'),
+  PARTIAL: kind(1, 50001, 6, true, 'Done in part; what was printed says which.'),
+  UNHEALTHY: kind(1, 50001, 1, true, 'The cluster answers, but something in it is wrong.'),
   INTERRUPTED: kind(1, 50001, 130, true, 'Stopped by the user.'),
 } as const satisfies Record<string, ErrorKind>;
 

@@ -1,5 +1,6 @@
 /** The commands against a real server: stdout, stderr and exit code apart. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { parse } from 'yaml';
 import { type Rmq, startRmq } from '../../src/index.ts';
 import { type CliOptions, rmq } from '../support/cli.ts';
 
@@ -49,6 +50,15 @@ describe('rmq topic', () => {
     expect(piped.stdout).toContain('plain\tNORMAL\t2\trw-\tbroker-a\n');
     const table = await run(['topic', 'list', '-o', 'table']);
     expect(table.stdout).toMatch(/^TOPIC +TYPE +QUEUES +PERM +BROKERS\n/);
+  });
+
+  test('list is YAML with the fields of JSON, and bare names', async () => {
+    await server.createTopic('named', { queues: 2 });
+    const yaml = await run(['topic', 'list', '-o', 'yaml']);
+    expect(parse(yaml.stdout)).toEqual(await json(['topic', 'list']));
+    const names = await run(['topic', 'list', '-o', 'name']);
+    expect(names.stdout.split('\n')).toContain('named');
+    expect((await run(['topic', 'describe', 'named', '-o', 'name'])).stdout).toBe('named\n');
   });
 
   test('describe of an unknown one is exit 5 with the nearest name', async () => {

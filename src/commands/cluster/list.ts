@@ -26,7 +26,7 @@ export const clusterList: Command<object, MemberRow> = {
   flags: [],
   columns: [
     { title: 'ROLE', value: (row) => row.role },
-    { title: 'NAME', value: (row) => row.name, style: () => 'name' },
+    { title: 'NAME', isName: true, value: (row) => row.name, style: () => 'name' },
     { title: 'ADDRESS', value: (row) => row.address },
     { title: 'CLUSTER', value: (row) => row.clusterName },
     {

@@ -2,6 +2,7 @@
  * What a command is: it declares and runs, nothing more. Parsing, help, rendering and errors are made
  * from the declaration, so every command behaves alike.
  */
+import type { RmqError } from '../../protocol/errors.ts';
 import type { ValueKind } from '../../util/values.ts';
 import type { Context } from './context.ts';
 import type { Style } from './theme.ts';
@@ -35,6 +36,8 @@ export interface Flag {
 export interface Column<Row> {
   readonly title: string;
   readonly align?: 'left' | 'right';
+  /** What `--output name` prints; the first column where none says so. */
+  readonly isName?: true;
   /** The text of a cell; `undefined` shows as `-`. */
   value(row: Row, context: Context): string | number | undefined;
   style?(row: Row): Style | undefined;
@@ -63,6 +66,8 @@ export interface Command<Options extends object, Row extends object> {
   /** Ends in order by itself when its signal is aborted; others are left where they are. */
   readonly isDraining?: true;
   confirmation?(options: Options): Confirmation;
+  /** What is wrong with what was printed: it ends the command with that error's exit code. */
+  verdict?(result: readonly Row[] | Row): RmqError | undefined;
   /**
    * Rows for a list, a single row to describe one thing, a stream for what has no end; undefined when
    * there is nothing to print. Neither console nor process are used here.

@@ -11,7 +11,7 @@ export interface Output extends HostOutput {
   readonly hasColor: boolean;
 }
 
-export type OutputFormat = 'table' | 'json' | 'tsv';
+export type OutputFormat = 'table' | 'json' | 'yaml' | 'name' | 'tsv';
 
 export interface Context {
   readonly host: Host;

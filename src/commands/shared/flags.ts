@@ -48,7 +48,7 @@ export const outputFlags: readonly Flag[] = [
   {
     name: 'output',
     short: 'o',
-    kind: { type: 'choice', choices: ['table', 'json', 'tsv'] },
+    kind: { type: 'choice', choices: ['table', 'json', 'yaml', 'name', 'tsv'] },
     description: 'how the result is printed',
     environment: 'RMQ_OUTPUT',
     group: 'Output',

@@ -30,6 +30,7 @@ export const messageColumns: readonly Column<MessageRow>[] = [
   { title: 'STORED', value: (row) => row.storeTime, style: () => 'dim' },
   {
     title: 'QUEUE',
+    isName: true,
     value: (row) => `${row.brokerName}:${row.queueId}@${row.queueOffset}`,
     style: () => 'dim',
   },

@@ -1,5 +1,5 @@
 /**
- * Prints what a command found: a table for people, JSON and tab-separated lines for programs. What
+ * Prints what a command found: a table for people; JSON, YAML, tab-separated lines and bare names for programs. What
  * comes from outside (names, bodies) cannot move the cursor or change colours: control characters are
  * shown as symbols.
  */
@@ -13,8 +13,11 @@ export async function printRows<Row extends object>(
   columns: readonly Column<Row>[],
   rows: readonly Row[],
 ): Promise<void> {
-  if (context.format === 'json') return context.stdout.write(`${JSON.stringify(rows, null, 2)}\n`);
+  if (isDocument(context)) return context.stdout.write(await documentOf(context, rows));
   if (rows.length === 0) return context.stderr.write('nothing found\n');
+  if (context.format === 'name') {
+    return context.stdout.write(rows.map((row) => nameLine(context, columns, row)).join(''));
+  }
   if (context.format === 'tsv') {
     const lines = rows.map((row) => `${cellsOf(context, columns, row).join('\t')}\n`);
     return context.stdout.write(lines.join(''));
@@ -28,7 +31,8 @@ export async function printItem<Row extends object>(
   columns: readonly Column<Row>[],
   row: Row,
 ): Promise<void> {
-  if (context.format === 'json') return context.stdout.write(`${JSON.stringify(row, null, 2)}\n`);
+  if (isDocument(context)) return context.stdout.write(await documentOf(context, row));
+  if (context.format === 'name') return context.stdout.write(nameLine(context, columns, row));
   const cells = cellsOf(context, columns, row);
   const width = Math.max(...columns.map((column) => column.title.length));
   const lines = columns.map((column, index) => {
@@ -39,7 +43,33 @@ export async function printItem<Row extends object>(
   return context.stdout.write(lines.join(''));
 }
 
-/** Prints rows as they come: JSON objects or tab-separated cells, one a line, never redrawn. */
+/** JSON and YAML: all fields of a row, whatever columns show. */
+function isDocument({ format }: Context): boolean {
+  return format === 'json' || format === 'yaml';
+}
+
+async function documentOf({ format }: Context, value: object): Promise<string> {
+  if (format === 'json') return `${JSON.stringify(value, null, 2)}\n`;
+  const yaml = await import('yaml');
+  // Bundlers hand out a package of this kind as its default export alone.
+  const { stringify } = (yaml as { readonly default?: Pick<typeof yaml, 'stringify'> }).default ?? yaml;
+  return stringify(value);
+}
+
+/** The one cell by which other commands would name the row. */
+function nameLine<Row extends object>(
+  context: Context,
+  columns: readonly Column<Row>[],
+  row: Row,
+): string {
+  const column = columns.find(({ isName }) => isName === true) ?? columns[0];
+  return `${visible(String(column?.value(row, context) ?? '-'))}\n`;
+}
+
+/**
+ * Prints rows as they come, never redrawn: JSON objects, names or tab-separated cells, one a line; YAML as
+ * documents.
+ */
 export async function printStream<Row extends object>(
   context: Context,
   columns: readonly Column<Row>[],
@@ -47,7 +77,11 @@ export async function printStream<Row extends object>(
 ): Promise<void> {
   for await (const row of rows) {
     if (context.format === 'json') await context.stdout.write(`${JSON.stringify(row)}\n`);
-    else if (context.format === 'tsv') {
+    else if (context.format === 'yaml') {
+      await context.stdout.write(`---\n${await documentOf(context, row)}`);
+    } else if (context.format === 'name') {
+      await context.stdout.write(nameLine(context, columns, row));
+    } else if (context.format === 'tsv') {
       await context.stdout.write(`${cellsOf(context, columns, row).join('\t')}\n`);
     } else await context.stdout.write(streamLine(context, columns, row));
   }

@@ -132,8 +132,10 @@ async function print(context: Context, command: AnyCommand, options: object): Pr
   if (Symbol.asyncIterator in result) return printStream(context, command.columns, result);
   const rows = await result;
   if (rows === undefined) return undefined;
-  if (Array.isArray(rows)) return printRows(context, command.columns, rows as readonly object[]);
-  return printItem(context, command.columns, rows);
+  if (Array.isArray(rows)) await printRows(context, command.columns, rows as readonly object[]);
+  else await printItem(context, command.columns, rows);
+  const verdict = command.verdict?.(rows);
+  if (verdict !== undefined) throw verdict;
 }
 
 function interrupted(signal: AbortSignal): Promise<never> {

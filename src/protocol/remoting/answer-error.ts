@@ -23,6 +23,8 @@ const byCode: ReadonlyMap<number, ErrorCode> = new Map<number, ErrorCode>([
   [ResponseCode.SUBSCRIPTION_PARSE_FAILED, 'ILLEGAL_FILTER'],
   [ResponseCode.SUBSCRIPTION_GROUP_NOT_EXIST, 'GROUP_NOT_FOUND'],
   [ResponseCode.INVALID_PARAMETER, 'BAD_REQUEST'],
+  [ResponseCode.CONSUMER_NOT_ONLINE, 'CLIENT_NOT_FOUND'],
+  [ResponseCode.CONSUME_MSG_TIMEOUT, 'TIMEOUT'],
   [ResponseCode.NO_MESSAGE, 'INVALID_RECEIPT_HANDLE'],
   [ResponseCode.POLLING_FULL, 'POLLING_FULL'],
   [ResponseCode.POLLING_TIMEOUT, 'POLLING_TIMEOUT'],
