@@ -52,7 +52,8 @@ async function documentOf({ format }: Context, value: object): Promise<string> {
   if (format === 'json') return `${JSON.stringify(value, null, 2)}\n`;
   const yaml = await import('yaml');
   // Bundlers hand out a package of this kind as its default export alone.
-  const { stringify } = (yaml as { readonly default?: Pick<typeof yaml, 'stringify'> }).default ?? yaml;
+  const { stringify } =
+    (yaml as { readonly default?: Pick<typeof yaml, 'stringify'> }).default ?? yaml;
   return stringify(value);
 }
 
