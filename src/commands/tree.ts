@@ -29,7 +29,11 @@ export const commandTree: readonly (NounEntry | CommandEntry)[] = [
     summary: 'See and move how far groups have consumed',
     commands: [
       { name: 'show', load: async () => (await import('./offset/show.ts')).offsetShow },
+      { name: 'set', load: async () => (await import('./offset/set.ts')).offsetSet },
       { name: 'reset', load: async () => (await import('./offset/reset.ts')).offsetReset },
+      { name: 'rewind', load: async () => (await import('./offset/rewind.ts')).offsetRewind },
+      { name: 'skip', load: async () => (await import('./offset/skip.ts')).offsetSkip },
+      { name: 'clone', load: async () => (await import('./offset/clone.ts')).offsetClone },
     ],
   },
   {
