@@ -39,6 +39,8 @@ import type { RemotingAnswer, RemotingClient } from './remoting-client.ts';
 
 const producerGroup = 'CLIENT_INNER_PRODUCER';
 const toolsGroup = 'TOOLS_CONSUMER';
+/** Bit of a topic's permission; facts/store.md §9. */
+const writePermission = 2;
 
 export interface Master {
   readonly clusterName: string;
@@ -279,7 +281,15 @@ export class AdminClient {
   }): Promise<SentMessage> {
     const { topic, body, properties, bornTimestampMs, orderKey } = message;
     const route = await this.nameserver.route(topic);
-    const queues = (route?.queues ?? []).filter((queue) => queue.writeQueueCount > 0);
+    // Brokers leave the permission to look at to the clients; facts/broker.md §2.
+    const queues = (route?.queues ?? []).filter(
+      (queue) => queue.writeQueueCount > 0 && (queue.permission & writePermission) !== 0,
+    );
+    if (queues.length === 0 && route !== undefined && route.queues.length > 0) {
+      throw new RmqError('NO_PERMISSION', `topic ${topic} takes no messages`, {
+        hint: `rmq topic route ${topic} says on which broker it is read-only`,
+      });
+    }
     const turn = orderKey === undefined ? this.#turn++ : javaHashCode(orderKey) >>> 0;
     const queue = queues[turn % Math.max(1, queues.length)];
     const broker = route?.brokers.find((one) => one.brokerName === queue?.brokerName);

@@ -5,11 +5,14 @@ export const commandTree: readonly (NounEntry | CommandEntry)[] = [
   { name: 'start', load: async () => (await import('./start.ts')).start },
   {
     name: 'topic',
-    summary: 'Create, list, describe and delete topics',
+    summary: 'Create, list, describe, change and delete topics',
     commands: [
       { name: 'list', load: async () => (await import('./topic/list.ts')).topicList },
       { name: 'create', load: async () => (await import('./topic/create.ts')).topicCreate },
       { name: 'describe', load: async () => (await import('./topic/describe.ts')).topicDescribe },
+      { name: 'update', load: async () => (await import('./topic/update.ts')).topicUpdate },
+      { name: 'route', load: async () => (await import('./topic/route.ts')).topicRoute },
+      { name: 'stats', load: async () => (await import('./topic/stats.ts')).topicStats },
       { name: 'delete', load: async () => (await import('./topic/delete.ts')).topicDelete },
     ],
   },
@@ -20,6 +23,7 @@ export const commandTree: readonly (NounEntry | CommandEntry)[] = [
       { name: 'list', load: async () => (await import('./group/list.ts')).groupList },
       { name: 'create', load: async () => (await import('./group/create.ts')).groupCreate },
       { name: 'describe', load: async () => (await import('./group/describe.ts')).groupDescribe },
+      { name: 'members', load: async () => (await import('./group/members.ts')).groupMembers },
       { name: 'update', load: async () => (await import('./group/create.ts')).groupUpdate },
       { name: 'delete', load: async () => (await import('./group/delete.ts')).groupDelete },
     ],
