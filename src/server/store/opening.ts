@@ -75,8 +75,8 @@ export class Opening {
     for (const { topic, queueId, max } of maxima) {
       this.#passOver(index.queue(topic, queueId), max, scan.endOffset);
     }
-    if (this.#dispatchedBefore > scan.endOffset) {
-      await this.#reader.cutEntries(scan.endOffset);
+    if (this.#dispatchedBefore > scan.endOffset) await this.#reader.cutEntries(scan.endOffset);
+    if (this.#hasLostDispatched(scan, keptOffset)) {
       await this.#deriveAgain(firstOffset, scan.endOffset);
     }
     index.release();
@@ -195,6 +195,13 @@ export class Opening {
     if (last === undefined) return;
     const from = Math.max(last.baseOffset, Math.min(this.#index.syncedOffset, endOffset));
     await last.rewrite(from, Math.min(endOffset, last.endOffset));
+  }
+
+  /** Whether a crash took records, never synced, that had been dispatched. */
+  #hasLostDispatched({ endOffset, holes }: Scan, keptOffset: number): boolean {
+    const before = this.#dispatchedBefore;
+    if (before > endOffset) return true;
+    return holes.some((hole) => hole.beginOffset < before && hole.endOffset > keptOffset);
   }
 
   /** The log lost records that had been dispatched: what followed from them is void. */
