@@ -34,6 +34,7 @@ import { SysFlag } from './sys-flag.ts';
 const magicV1 = 0xdaa320a7 | 0;
 const magicV2 = 0xdaa320ab | 0;
 const magicBlank = 0xcbd43194 | 0;
+export const recordMagics: readonly number[] = [magicV1, magicV2];
 /** The first bytes of both magic codes. */
 export const recordMagicBegin: Buffer = Buffer.from([0xda, 0xa3, 0x20]);
 

@@ -4,10 +4,9 @@
  * nothing else.
  *
  * A record counts when its lengths fit, its checksums hold and it names its own offset. Where one does not,
- * its size is believed only if a credible record begins behind it; else the bytes are searched for a magic
- * code. A message may carry whole records in its body, with any offset that its sender likes, so what is
- * found is credible only if the records from there on lead to the end of the segment or to another damaged
- * record: those inside a body lead into the rest of the message around them
+ * its size is believed only if a record begins behind it; else the bytes are searched for a magic code. A
+ * message may carry whole records in its body, with any offset that its sender likes: what is found is left out
+ * when the bytes around it turn out to be one record whose size was hit
  * (docs/decisions/0012-damage-costs-the-record-it-hit.md).
  */
 import {
@@ -16,12 +15,16 @@ import {
   RecordField,
   RecordLayout,
   recordMagicBegin,
+  recordMagics,
   recordSizeMin,
 } from '../../../protocol/message/record.ts';
 
 const readSizeBytes = 1 << 20;
 /** Larger sizes are not believed, so that a flipped bit costs no memory. */
 const recordSizeMax = 256 << 20;
+/** How far, and at how many places, the end of a record is looked for that may have others inside. */
+const aroundSizeMax = 8 << 20;
+const aroundCountMax = 64;
 const blankMagic = Buffer.from([0xcb, 0xd4, 0x31, 0x94]);
 
 /** Reads at a physical offset; resolves to the bytes read, fewer than `size` only at the end of the file. */
@@ -67,8 +70,6 @@ export class SegmentWalk {
   #got = 0;
   /** The file's end, once a read has met it. */
   #fileEnd = Number.POSITIVE_INFINITY;
-  /** Where what the last credible look followed came to an end. */
-  #followedTo = 0;
 
   constructor(options: {
     readonly read: ReadLog;
@@ -142,45 +143,95 @@ export class SegmentWalk {
 
   /** Where the next record or the closing blank begins behind a place that holds none. */
   async #nextRecord(offset: number): Promise<number | undefined> {
-    const size = this.#layout.size;
+    const { size } = this.#layout;
     const behind = offset + size;
-    if (size >= recordSizeMin && behind <= (this.#endOffset ?? this.#fileEnd)) {
-      if (await this.#isCredible(behind)) return behind;
+    if (size >= recordSizeMin && behind < (this.#endOffset ?? this.#fileEnd)) {
+      if ((await this.#isRecord(behind)) || (await this.#wasRecord(behind))) return behind;
     }
-    for (let at = offset + 1; ; at++) {
+    const next = await this.#findRecord(offset + 1);
+    if (next === undefined) return undefined;
+    return (await this.#endAround(offset, next)) ?? next;
+  }
+
+  /** The first whole record, or the closing blank, from an offset on. */
+  async #findRecord(offset: number): Promise<number | undefined> {
+    for (let at = offset; ; at++) {
       const next = await this.#nextMagic(at);
-      if (next === undefined) return undefined;
-      if (await this.#isCredible(next)) return next;
-      at = Math.max(next, this.#followedTo - 1);
+      if (next === undefined || (await this.#isRecord(next))) return next;
+      at = next;
     }
   }
 
-  /** Whether a record, or the closing blank, begins here and what follows does not speak against it. */
-  async #isCredible(offset: number): Promise<boolean> {
-    this.#followedTo = offset;
+  /** Whether a whole record, or the closing blank, begins here. */
+  async #isRecord(offset: number): Promise<boolean> {
     if ((await this.#load(offset, recordSizeMin)) < blankSizeBytes) return false;
     const at = offset - this.#begin;
     const isBlank = this.#bytes.indexOf(blankMagic, at + 4) === at + 4;
     // Before anything is read for a size that may be nonsense.
     if (!isBlank && !this.#namesItself(offset)) return false;
-    let next = offset;
-    let kind = await this.#look(next);
-    if (kind !== 'record' && (kind !== 'blank' || this.#endOffset === undefined)) return false;
-    while (kind === 'record') {
-      next += this.#layout.size;
-      kind = await this.#look(next);
-    }
-    this.#followedTo = next;
-    return kind !== 'bad' || (await this.#isDamagedRecord(next));
+    const kind = await this.#look(offset);
+    return kind === 'record' || (kind === 'blank' && this.#endOffset !== undefined);
   }
 
   /** Whether what is no record looks like one that was. */
-  async #isDamagedRecord(offset: number): Promise<boolean> {
-    const available = await this.#load(offset, recordSizeMin);
-    if (available < blankSizeBytes) return true;
+  async #wasRecord(offset: number): Promise<boolean> {
+    if ((await this.#load(offset, recordSizeMin)) < recordSizeMin) return false;
     const at = offset - this.#begin + 4;
     const isMagic = this.#bytes.indexOf(recordMagicBegin, at) === at;
-    return isMagic || this.#bytes.indexOf(blankMagic, at) === at || this.#namesItself(offset);
+    return isMagic || this.#namesItself(offset);
+  }
+
+  /**
+   * Where the damaged record at `offset` ends, when what was found at `next` lies inside it: from there the
+   * records lead to a place that is none, and up to what comes behind it the bytes are one whole
+   * record once it has its size and magic code again. Undefined: nothing of that kind.
+   */
+  async #endAround(offset: number, next: number): Promise<number | undefined> {
+    let from = next;
+    for (let count = 0; count < aroundCountMax; count++) {
+      while (await this.#isRecord(from)) {
+        if (from + this.#layout.size === this.#endOffset) return undefined;
+        from += this.#layout.size;
+      }
+      if (from - offset > aroundSizeMax) return undefined;
+      const found = await this.#findRecord(from);
+      const end = found ?? (await this.#endOfBytes(from));
+      if (await this.#isOneRecord(offset, end)) return end;
+      if (found === undefined) return undefined;
+      from = found;
+    }
+    return undefined;
+  }
+
+  async #isOneRecord(offset: number, end: number): Promise<boolean> {
+    const size = end - offset;
+    if (size < recordSizeMin || size > aroundSizeMax) return false;
+    if ((await this.#load(offset, size)) < size) return false;
+    const at = offset - this.#begin;
+    const bytes = Buffer.from(this.#bytes.subarray(at, at + size));
+    bytes.writeInt32BE(size, 0);
+    const layout = new RecordLayout();
+    return recordMagics.some((magic) => {
+      bytes.writeInt32BE(magic, 4);
+      const isRecord = layout.read(bytes, 0, size, RecordCheck.checksums) === 'record';
+      return isRecord && layout.hasChecksum;
+    });
+  }
+
+  /** Behind the last byte from `offset` on that is not zero. */
+  async #endOfBytes(offset: number): Promise<number> {
+    let end = offset;
+    for (let at = offset; ; ) {
+      const available = await this.#load(at, blankSizeBytes);
+      if (available <= 0) return end;
+      const begin = at - this.#begin;
+      for (let index = begin + available - 1; index >= begin; index--) {
+        if (this.#bytes[index] === 0) continue;
+        end = this.#begin + index + 1;
+        break;
+      }
+      at += available;
+    }
   }
 
   #namesItself(offset: number): boolean {

@@ -146,13 +146,19 @@ describe('records in a body', () => {
     return Buffer.concat(parts);
   }
 
-  it.each([0, 3])(
-    'are never served, whatever byte of the size is hit (filler of %d)',
-    async (fill) => {
+  it.each([
+    [0, 0],
+    [3, 0],
+    [0, 40],
+    [5, 1],
+  ])(
+    'are never served, whatever the size became (%d bytes before, %d behind)',
+    async (fill, rest) => {
       const t = await new TestStore({ tuning: { tailCacheBytes: 0 } }).start();
       const [first] = await t.append(draftOf('T', 0, 'm0'));
       const begin = (first?.physicalOffset ?? 0) + (first?.storeSizeBytes ?? 0);
-      const body = Buffer.concat([Buffer.alloc(fill, 1), forged(begin + 88 + fill, 5)]);
+      const inside = forged(begin + 88 + fill, 5);
+      const body = Buffer.concat([Buffer.alloc(fill, 1), inside, inside.subarray(0, rest)]);
       const [around] = await t.append(draftOf('T', 0, body));
       expect(around?.physicalOffset).toBe(begin);
       await t.append(draftOf('T', 0, 'm2'));
