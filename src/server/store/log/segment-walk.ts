@@ -146,7 +146,8 @@ export class SegmentWalk {
     const { size } = this.#layout;
     const behind = offset + size;
     if (size >= recordSizeMin && behind < (this.#endOffset ?? this.#fileEnd)) {
-      if ((await this.#isRecord(behind)) || (await this.#wasRecord(behind))) return behind;
+      if (await this.#isRecord(behind)) return (await this.#endAround(offset, behind)) ?? behind;
+      if (await this.#wasRecord(behind)) return behind;
     }
     const next = await this.#findRecord(offset + 1);
     if (next === undefined) return undefined;
