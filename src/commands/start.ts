@@ -178,6 +178,7 @@ function dataLine(config: Config, { recovery }: RunningServer): string {
   if (recovery.holes.length > 0) {
     notes.push(`${recovery.holes.length} damaged places in the log, passed over`);
   }
+  if (recovery.problems.length > 0) notes.push('the index was damaged and is built again');
   if (recovery.truncatedBytes > 0) notes.push(`${recovery.truncatedBytes} B of a torn tail cut`);
   notes.push(`recovered in ${Math.round(recovery.durationMs)} ms`);
   return `${dataDir}  (${notes.join(', ')})`;

@@ -16,6 +16,7 @@ import { checksumRoomBytes } from '../../protocol/message/record.ts';
 import { isQueued } from '../../protocol/message/sys-flag.ts';
 import { assert } from '../../util/assert.ts';
 import type { Reply } from '../../util/reply.ts';
+import { writeCleanStop } from './clean-stop.ts';
 import { KeyIndex } from './index/key-index.ts';
 import type { IndexedQueue } from './index/queue.ts';
 import { indexRecord, QueueIndex } from './index/queue-index.ts';
@@ -72,7 +73,6 @@ export class LogStore implements MessageStore {
     this.#tuning = { ...defaultTuning, ...options.tuning };
     this.#log = new CommitLog(options, this.#tuning, () => this.#forgetPending());
     this.#index = new QueueIndex({
-      database: options.openDatabase(),
       clock: options.clock,
       logger: options.logger,
       tuning: this.#tuning,
@@ -323,6 +323,7 @@ export class LogStore implements MessageStore {
 
   addDerivedState(state: DerivedState): void {
     assert(this.#lock === undefined, 'derived states are added before the store starts');
+    this.#index.derivedPrefixes.push(state.prefix);
     this.#derived.push(state);
     this.#index.addSource(state);
   }
@@ -377,9 +378,17 @@ export class LogStore implements MessageStore {
     try {
       await this.#log.close();
       await this.#index.close();
+      await this.#noteStop();
     } finally {
       await this.#release();
     }
+  }
+
+  async #noteStop(): Promise<void> {
+    if (this.#log.failure !== undefined || this.#index.failure !== undefined) return;
+    const { files, folder } = this.#options;
+    const { batchCount } = this.#index;
+    await writeCleanStop(files, folder, { batchCount, endOffset: this.#log.syncedOffset });
   }
 
   async #release(): Promise<void> {

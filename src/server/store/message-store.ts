@@ -115,6 +115,8 @@ export interface RecoveryReport {
   readonly holes: readonly LogHole[];
   /** Queue offsets that have no message because of them, as far as later messages tell. */
   readonly missingMessages: number;
+  /** What was wrong with index and state, a sentence each; the index is whole again. */
+  readonly problems: readonly string[];
   readonly minPhysicalOffset: PhysicalOffset;
   readonly maxPhysicalOffset: PhysicalOffset;
   /** True when there was no usable index, so that it was built from the whole log. */

@@ -6,6 +6,7 @@
 import type { PhysicalOffset, StoredMessage } from '../../protocol/message/message.ts';
 import type { StoredRecord } from '../../protocol/message/record.ts';
 import { isQueued } from '../../protocol/message/sys-flag.ts';
+import { readCleanStop, removeCleanStop } from './clean-stop.ts';
 import type { IndexedQueue } from './index/queue.ts';
 import { indexRecord, type QueueIndex } from './index/queue-index.ts';
 import type { CommitLog } from './log/commit-log.ts';
@@ -42,6 +43,7 @@ export class Opening {
   #dispatchedBefore = 0;
   #redispatchedCount = 0;
   #missingCount = 0;
+  #hasNote = false;
 
   constructor(parts: OpeningParts) {
     this.#log = parts.log;
@@ -55,15 +57,56 @@ export class Opening {
 
   /** The log's segments are open, and so is the database. */
   async run(): Promise<Omit<RecoveryReport, 'durationMs'>> {
+    const index = this.#index;
+    const isKnown = await index.load();
+    await this.#readNote();
+    let report = await this.#runOrUndefined(isKnown);
+    if (report === undefined || index.isDamaged) {
+      // Rows of the index turned out to be damaged on the way: the log has what they should say.
+      this.#redispatchedCount = 0;
+      this.#missingCount = 0;
+      report = await this.#run(false);
+    }
+    const { files, folder } = this.#options;
+    if (this.#hasNote) await removeCleanStop(files, folder);
+    return report;
+  }
+
+  async #runOrUndefined(isKnown: boolean): Promise<Omit<RecoveryReport, 'durationMs'> | undefined> {
+    try {
+      return await this.#run(isKnown);
+    } catch (error) {
+      if (this.#index.isDamaged) return undefined;
+      throw error;
+    }
+  }
+
+  /** What the last process left when it stopped in order. */
+  async #readNote(): Promise<void> {
+    const index = this.#index;
+    const { files, folder, logger } = this.#options;
+    const note = await readCleanStop(files, folder);
+    if (note === undefined) return;
+    if (note === 'damaged') {
+      index.problems.push('the note of the last stop is damaged');
+    } else {
+      index.wasKept(note.endOffset);
+      const lost = note.batchCount - index.batchCount;
+      if (lost > 0) index.problems.push(`the newest ${lost} batches of the index are lost`);
+    }
+    for (const problem of index.problems) logger.error('the index is damaged', { problem });
+    this.#hasNote = true;
+  }
+
+  async #run(isKnown: boolean): Promise<Omit<RecoveryReport, 'durationMs'>> {
     const log = this.#log;
     const index = this.#index;
     const firstOffset = log.segments[0]?.baseOffset ?? 0;
-    const isKnown = await index.load();
     const logEnd = log.segments[log.segments.length - 1]?.endOffset ?? 0;
     // The log lost its newest segments, or all, under the index: what is left of it is indexed anew.
     const isAhead = isKnown && index.dispatchedOffset > logEnd;
     const maxima = isAhead ? index.maxima() : [];
-    const keptOffset = Math.min(index.syncedOffset, index.dispatchedOffset);
+    const { keptOffset } = index;
     if (isKnown && !isAhead) await this.#restoreDerived();
     else await this.#clearIndex();
     this.#dispatchedBefore = index.dispatchedOffset;
@@ -82,6 +125,7 @@ export class Opening {
     index.release();
     if (scan.endOffset !== index.dispatchedOffset) index.dispatchedTo(scan.endOffset);
     await this.#missSegments();
+    if (!index.isDamaged) index.settled();
     await index.write({ sync: true });
     this.#tell(scan.holes);
     return {
@@ -89,6 +133,7 @@ export class Opening {
       truncatedBytes: scan.truncatedBytes,
       holes: scan.holes,
       missingMessages: this.#missingCount,
+      problems: [...index.problems],
       minPhysicalOffset: log.beginOffset as PhysicalOffset, // offsets of the log
       maxPhysicalOffset: scan.endOffset as PhysicalOffset,
       rebuilt: (!isKnown || isAhead) && firstOffset !== scan.endOffset,
@@ -106,7 +151,10 @@ export class Opening {
   /** What follows from the log goes; what the log cannot give back (topics, groups, offsets) stays. */
   async #clearIndex(): Promise<void> {
     await this.#index.clear();
-    for (const state of this.#derived) await this.#index.clearState(state.prefix);
+    for (const state of this.#derived) {
+      state.clear();
+      await this.#index.clearState(state.prefix);
+    }
   }
 
   /**

@@ -11,6 +11,8 @@ export async function levelDatabaseFactory(folder: string): Promise<DatabaseFact
     new Level<string, Uint8Array>(folder, {
       keyEncoding: 'utf8',
       valueEncoding: 'view',
+      // Of a damaged block that is not compressed, what was not hit can still be read.
+      compression: false,
     }) as unknown as Database; // its overloads accept exactly what `Database` says
 }
 

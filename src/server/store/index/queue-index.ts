@@ -2,7 +2,8 @@
  * All queues of a store and the database they live in. A batch holds the new index entries, the state
  * that the sources collect, and the offset up to which the log has been dispatched: one atomic write.
  *
- * Keys: `m/dispatched` (dispatched offset, last record, synced offset) · `q/<number>` a queue's row (JSON) · `e/<number>/<block>` entries (`queue.ts`)
+ * Keys: `m/dispatched` (dispatched offset, last record, synced offset, batches so far) · `m/kept` (while the index
+ * is built again: up to where the log was on the disk) · `m/damaged` (to be built again at the next start) · `q/<number>` a queue's row (JSON) · `e/<number>/<block>` entries (`queue.ts`)
  * · `s/…` state of the broker.
  */
 import type { Clock, Timer } from '../../../platform/clock.ts';
@@ -15,11 +16,15 @@ import { assert } from '../../../util/assert.ts';
 import type { Logger } from '../../shared/logger.ts';
 import type { StateRange, StateRows, StateSource } from '../message-store.ts';
 import type { StoreTuning } from '../options.ts';
-import type { Database, DatabaseFactory, DatabaseOperation } from './database.ts';
+import { CheckedDatabase, withoutChecksum } from './checked-database.ts';
+import type { DatabaseFactory, DatabaseOperation } from './database.ts';
 import { keyRangeEnd } from './database.ts';
+import { openDatabase } from './open-database.ts';
 import { blockEntryCount, decodeBlock, IndexedEntry, IndexedQueue } from './queue.ts';
 
 const dispatchedKey = 'm/dispatched';
+const keptKey = 'm/kept';
+const damagedKey = 'm/damaged';
 /** Queue ids of a topic lie close together: they index a list. */
 const queueIdMax = 65_536;
 const statePrefix = 's/';
@@ -38,7 +43,15 @@ export class QueueIndex {
   readonly #dirty = new Set<IndexedQueue>();
   readonly #sources: StateSource[] = [];
   #dropped: string[] = [];
-  #database: Database;
+  #opened: CheckedDatabase | undefined = undefined;
+  /** Rows of the index, not of the broker's own state, were found to be damaged. */
+  isDamaged = false;
+  /** What was found to be wrong when the database was opened and since, a sentence each. */
+  readonly problems: string[] = [];
+  /** Batches written in the life of this database. */
+  batchCount = 0;
+  /** From a database that was damaged, or whose index is being built again: see `syncedOffset`. */
+  #keptBefore = 0;
   #nextNumber = 1;
   /** The log is dispatched up to here, as far as memory goes. */
   dispatchedOffset = 0;
@@ -56,7 +69,6 @@ export class QueueIndex {
   readonly #logSyncedOffset: () => number;
 
   constructor(options: {
-    readonly database: Database;
     readonly clock: Clock;
     readonly logger: Logger;
     readonly tuning: StoreTuning;
@@ -64,7 +76,6 @@ export class QueueIndex {
     readonly syncedOffset: () => number;
   }) {
     this.#logSyncedOffset = options.syncedOffset;
-    this.#database = options.database;
     this.#clock = options.clock;
     this.#logger = options.logger;
     this.#tuning = options.tuning;
@@ -74,32 +85,74 @@ export class QueueIndex {
     return this.#failure;
   }
 
-  /** Opens the database; one that cannot be read is moved aside, the log rebuilds it. */
-  async open(files: Files, folder: string | undefined, again: DatabaseFactory): Promise<void> {
-    try {
-      await this.#database.open();
-    } catch (error) {
-      if (folder === undefined) throw error;
-      const aside = `${folder}.unreadable-${this.#clock.nowMs()}`;
-      this.#logger.warn('the index cannot be read, it is built again', {
-        reason: String(error),
-        movedTo: aside,
-      });
-      await files.rename(folder, aside);
-      this.#database = again();
-      await this.#database.open();
-    }
+  get #database(): CheckedDatabase {
+    assert(this.#opened !== undefined, 'the index is open');
+    return this.#opened;
   }
 
-  /** Loads the queues' rows. False: the database is new, everything has to be dispatched again. */
+  /** Opens the database. One that is damaged is moved aside, and its state taken over as far as it is whole. */
+  async open(files: Files, folder: string | undefined, open: DatabaseFactory): Promise<void> {
+    const { database, problems, salvaged } = await openDatabase({
+      files,
+      folder,
+      open,
+      isKept: (key) => key.startsWith(statePrefix),
+      nowMs: this.#clock.nowMs(),
+      logger: this.#logger,
+    });
+    this.problems.push(...problems);
+    this.#opened = new CheckedDatabase(database, (key) => this.#damaged(key));
+    const stored = salvaged?.get(dispatchedKey);
+    const value = stored === undefined ? undefined : withoutChecksum(dispatchedKey, stored);
+    if (value === undefined) return;
+    const [dispatched = 0, , synced = 0, batches = 0] = text(value).split(' ').map(Number);
+    this.#keptBefore = Math.min(dispatched, synced);
+    this.batchCount = batches;
+  }
+
+  #damaged(key: string): void {
+    const problem = `row ${key} does not match its checksum`;
+    if (this.problems.includes(problem)) return;
+    this.problems.push(problem);
+    this.#logger.error('a row of the index is damaged', { key });
+    // Only the broker itself could say what stood in a row of its own state.
+    if (key.startsWith(statePrefix) && !this.#isDerived(key)) this.#dropped.push(key);
+    else this.isDamaged = true;
+    if (!this.#isHeld) this.request();
+  }
+
+  #isDerived(key: string): boolean {
+    return this.derivedPrefixes.some((prefix) => key.startsWith(statePrefix + prefix));
+  }
+
+  /** Prefixes of state that the log can give back. */
+  readonly derivedPrefixes: string[] = [];
+
+  /** Up to where the log is known to have been on the disk, whatever has happened to the index since. */
+  get keptOffset(): number {
+    return Math.max(this.#keptBefore, Math.min(this.syncedOffset, this.dispatchedOffset));
+  }
+
+  /** A note from elsewhere that the log was on the disk up to there. */
+  wasKept(offset: number): void {
+    this.#keptBefore = Math.max(this.#keptBefore, offset);
+  }
+
+  /** Loads the queues' rows. False: they are not there or not whole, everything has to be dispatched again. */
   async load(): Promise<boolean> {
-    const dispatched = await this.#database.get(dispatchedKey);
-    if (dispatched === undefined) return false;
-    [this.dispatchedOffset = 0, this.lastRecordOffset = -1, this.syncedOffset = 0] = text(
-      dispatched,
-    )
-      .split(' ')
-      .map(Number);
+    try {
+      const kept = await this.#database.get(keptKey);
+      if (kept !== undefined) this.wasKept(Number(text(kept)));
+      if ((await this.#database.get(damagedKey)) !== undefined) this.isDamaged = true;
+      const dispatched = await this.#database.get(dispatchedKey);
+      if (dispatched === undefined) return false;
+      const position = text(dispatched).split(' ').map(Number);
+      [this.dispatchedOffset = 0, this.lastRecordOffset = -1, this.syncedOffset = 0] = position;
+      this.batchCount = position[3] ?? 0;
+    } catch (error) {
+      if (this.isDamaged) return false;
+      throw error;
+    }
     for await (const [key, value] of this.#database.iterator({ gte: 'q/', lt: 'q0' })) {
       const row = JSON.parse(text(value)) as QueueRow; // written by `#rowOf`
       const queue = new IndexedQueue(row.topic, row.queueId, Number.parseInt(key.slice(2), 16));
@@ -107,13 +160,22 @@ export class QueueIndex {
       this.#add(queue);
       this.#nextNumber = Math.max(this.#nextNumber, queue.number + 1);
     }
-    return true;
+    return !this.isDamaged;
   }
 
   /** Forgets the queues: they do not fit the log, which rebuilds them. State is not touched. */
   async clear(): Promise<void> {
     // The position first: if this is cut short, it is done again.
-    await this.#database.batch([{ type: 'del', key: dispatchedKey }], { sync: false });
+    const kept = Buffer.from(String(this.keptOffset));
+    await this.#database.batch(
+      [
+        { type: 'put', key: keptKey, value: kept },
+        { type: 'del', key: dispatchedKey },
+        { type: 'del', key: damagedKey },
+      ],
+      { sync: false },
+    );
+    this.wasKept(this.keptOffset);
     await this.#database.clear({ gte: 'e/', lt: 'e0' });
     await this.#database.clear({ gte: 'q/', lt: 'q0' });
     this.#queues.clear();
@@ -122,6 +184,14 @@ export class QueueIndex {
     this.dispatchedOffset = 0;
     this.syncedOffset = 0;
     this.lastRecordOffset = -1;
+    this.isDamaged = false;
+    this.#failure = undefined;
+  }
+
+  /** Log and index are one again: what was known of the log before is not needed any more. */
+  settled(): void {
+    this.#dropped.push(keptKey);
+    this.#keptBefore = 0;
   }
 
   /** How far the queues go that have had messages. */
@@ -271,7 +341,11 @@ export class QueueIndex {
     }
     this.#dirty.clear();
     this.syncedOffset = Math.min(this.dispatchedOffset, this.#logSyncedOffset());
-    const position = `${this.dispatchedOffset} ${this.lastRecordOffset} ${this.syncedOffset}`;
+    this.batchCount++;
+    const position = `${this.dispatchedOffset} ${this.lastRecordOffset} ${this.syncedOffset} ${this.batchCount}`;
+    if (this.isDamaged) {
+      operations.push({ type: 'put', key: damagedKey, value: Buffer.from('1') });
+    }
     const dispatched = Buffer.from(position);
     operations.push({ type: 'put', key: dispatchedKey, value: dispatched });
     for (const key of this.#dropped) operations.push({ type: 'del', key });

@@ -91,6 +91,7 @@ describe('recovery', () => {
     await t.append(draftOf('T', 0, 'kept'));
     const [torn] = await t.append(draftOf('T', 0, 'torn in the middle of a power cut'));
     await t.store.stop();
+    await t.files.remove('/store/stopped');
     t.openDatabase = await memoryDatabaseFactory();
     const { physicalOffset = 0, storeSizeBytes = 0 } = torn ?? {};
     await t.damage(physicalOffset + 95, Buffer.alloc(storeSizeBytes - 95));
