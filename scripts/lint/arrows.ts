@@ -27,7 +27,10 @@ export const rows: readonly Row[] = [
   { of: 'client', mayImport: wire },
   { of: 'commands', mayImport: ['commands/start.ts', 'commands/store', ...client] },
   // They work on a data folder without a server.
-  { of: 'commands/store', mayImport: ['commands', 'server/store/tools', ...client] },
+  {
+    of: 'commands/store',
+    mayImport: ['commands', 'server/store/tools', 'server/apache', 'server/shared', ...client],
+  },
   {
     of: 'commands/start.ts',
     mayImport: ['commands', 'server/start.ts', 'server/shared', ...client],
@@ -42,6 +45,8 @@ export const rows: readonly Row[] = [
   { of: 'server/nameserver', mayImport: serverWire },
   // Nothing in the broker knows of sockets; its Remoting port is an adapter beside it.
   { of: 'server/broker', mayImport: ['server/store', ...serverBase] },
+  // Stores of Apache's brokers, there and back.
+  { of: 'server/apache', mayImport: ['server/broker', 'server/store', ...serverBase] },
   {
     of: 'server/broker/remoting',
     mayImport: ['server/broker', 'server/store', 'client', ...serverWire],

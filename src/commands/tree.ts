@@ -52,6 +52,7 @@ export const commandTree: readonly (NounEntry | CommandEntry)[] = [
     name: 'store',
     summary: 'Look into the data folder of a broker',
     commands: [
+      { name: 'import', load: async () => (await import('./store/import.ts')).storeImport },
       { name: 'verify', load: async () => (await import('./store/verify.ts')).storeVerify },
     ],
   },

@@ -32,8 +32,14 @@ export interface FolderLock {
 }
 
 export interface Files {
-  /** Opens for reading and writing; `create` makes the file when it is missing, else ENOENT. */
-  open(path: string, options: { readonly create: boolean }): Promise<OpenFile>;
+  /**
+   * Opens for reading and writing; `create` makes the file when it is missing, else ENOENT. `isReadOnly`: nothing
+   * will be written, and the right to is not needed.
+   */
+  open(
+    path: string,
+    options: { readonly create: boolean; readonly isReadOnly?: true },
+  ): Promise<OpenFile>;
   readFile(path: string): Promise<Buffer>;
   /** Replaces the file in one step that survives a power cut: temporary file, sync, rename, folder sync. */
   replaceFile(path: string, content: Uint8Array): Promise<void>;

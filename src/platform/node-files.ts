@@ -82,7 +82,11 @@ async function syncPath(path: string): Promise<void> {
 }
 
 export class NodeFiles implements Files {
-  async open(path: string, options: { readonly create: boolean }): Promise<OpenFile> {
+  async open(
+    path: string,
+    options: { readonly create: boolean; readonly isReadOnly?: true },
+  ): Promise<OpenFile> {
+    if (options.isReadOnly === true) return new NodeFile(await open(path, 'r'));
     try {
       return new NodeFile(await open(path, 'r+'));
     } catch (error) {

@@ -14,7 +14,8 @@ import type {
 import type { Reply } from '../../util/reply.ts';
 import { limits } from '../shared/limits.ts';
 import type { Logger } from '../shared/logger.ts';
-import type { MessageStore } from '../store/message-store.ts';
+import type { MessageStore, StoredQueue } from '../store/message-store.ts';
+import type { Origin } from '../store/origin.ts';
 import type {
   AckRequest,
   BrokerApi,
@@ -39,7 +40,8 @@ import type {
 } from './api.ts';
 import { Permission } from './api.ts';
 import { DeadLetters } from './delivery/dead-letters.ts';
-import { Delivery } from './delivery/delivery.ts';
+import { type AdoptedConsumption, Delivery } from './delivery/delivery.ts';
+import { PopTopicType, popTopicOf } from './delivery/pop-retry.ts';
 import type { CommittedOffset } from './delivery/state-table.ts';
 import { Forbidden } from './groups/forbidden.ts';
 import { GroupTable } from './groups/group-table.ts';
@@ -63,6 +65,8 @@ export interface BrokerOptions {
   readonly random: Random;
   readonly logger: Logger;
   readonly storeHost: RecordHost;
+  /** What the store was taken over with, if it was. */
+  readonly origin?: Origin | undefined;
   /** Timers in memory, the nearest ones; changed by tests. */
   readonly nearTimerCount?: number | undefined;
   readonly settings: {
@@ -74,6 +78,14 @@ export interface BrokerOptions {
     /** Delivery times further ahead are refused. */
     readonly delayMaxMs: number;
   };
+}
+
+/** What another broker knew beside its log. */
+export interface AdoptedState {
+  readonly topics: readonly TopicConfig[];
+  readonly groups: readonly GroupConfig[];
+  readonly forbidden: readonly { readonly group: string; readonly topic: string }[];
+  readonly consumed: readonly AdoptedConsumption[];
 }
 
 /** What NameServers compare to see whether a broker's topics changed; facts/store.md §9. */
@@ -123,6 +135,7 @@ export class Broker implements BrokerApi {
       clock,
       logger,
       brokerName,
+      origin: options.origin,
     });
     const transactions = this.#transactions;
     const { delayMaxMs } = settings;
@@ -152,16 +165,42 @@ export class Broker implements BrokerApi {
     store.addDerivedState(schedule.pending);
   }
 
-  /** Loads its state; the store has been started. */
-  async start(): Promise<void> {
+  /** Loads its state; the store has been started. Nothing is delivered yet. */
+  async load(): Promise<void> {
     await this.#topics.load();
     await this.#groups.load();
     await this.#forbidden.load();
     await this.#delivery.load();
+  }
+
+  /** Loads its state and serves; the store has been started. */
+  async start(): Promise<void> {
+    await this.load();
     this.#makeSystemTopics();
     this.#transactions.start();
     this.#lite.start();
     this.#schedule.start();
+  }
+
+  /** Takes over what another broker knew; the store has been started, the broker has not. */
+  async adopt(known: AdoptedState): Promise<void> {
+    for (const topic of known.topics) this.#topics.set(topic);
+    for (const group of known.groups) this.#groups.set(group);
+    for (const consumed of known.consumed) this.#delivery.adopt(consumed);
+    for (const { group, topic } of known.forbidden) await this.#forbidden.set(group, topic, true);
+    await this.store.writeStateNow();
+  }
+
+  /** What groups were shown and have not finished. */
+  *inFlight(): Iterable<
+    CommittedOffset & { readonly visibleAtMs: number; readonly attempt: number }
+  > {
+    for (const { state, one } of this.#delivery.inFlight()) {
+      const { group, topic, queueId } = state;
+      const offset = one.offset as QueueOffset; // of that queue
+      const { visibleAtMs, attempt } = one;
+      yield { group, topic, queueId, offset, visibleAtMs, attempt };
+    }
   }
 
   /** Ends all waiting receives. The store is stopped by whoever started it. */
@@ -227,12 +266,27 @@ export class Broker implements BrokerApi {
       const isByPriority = percent > 0 && this.#options.random.below(100) < percent;
       if (isByPriority) ids.reverse();
       const queues = ids.map((id) => this.store.queue(request.topic, id));
+      if (!request.isOrdered) queues.push(...this.#popRetryQueues(request));
       const { retryCountMax } = group;
       return this.#delivery.pop({ request, queues, isByPriority, retryCountMax }, reply);
     } catch (error) {
       reply(error as RmqError); // only those two functions throw, and only RmqErrors
       return () => undefined;
     }
+  }
+
+  /** What an Apache broker had copied for redelivery, if the store was taken over from one. */
+  #popRetryQueues({ group, topic }: PopRequest): StoredQueue[] {
+    const queues: StoredQueue[] = [];
+    for (const type of [PopTopicType.retryV1, PopTopicType.retryV2]) {
+      const config = this.#topics.get(popTopicOf(group, topic, type));
+      if (config === undefined) continue;
+      for (const id of range(config.readQueueCount)) {
+        const queue = this.store.queue(config.topic, id);
+        if (queue.maxOffset > 0) queues.push(queue);
+      }
+    }
+    return queues;
   }
 
   #popLite(

@@ -269,6 +269,14 @@ export class LogStore implements MessageStore {
     return this.#index.queue(topic, queueId);
   }
 
+  /** An empty queue goes on behind messages that are nowhere any more; durable with the next batch. */
+  beginQueueAt(topic: string, queueId: number, offset: number): void {
+    const queue = this.#index.queue(topic, queueId);
+    assert(queue.max === 0, 'the queue has had no message');
+    queue.startAt(offset);
+    this.#index.markDirty(queue);
+  }
+
   queues(): Iterable<StoredQueue> {
     return this.#index.all();
   }

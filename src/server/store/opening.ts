@@ -3,12 +3,13 @@
  * truth; what the index has beyond it goes, what it lacks is dispatched, and what neither has any more is
  * reported as a hole. Queue offsets never run back: those of lost records stay empty, consumers pass over.
  */
-import type { PhysicalOffset, StoredMessage } from '../../protocol/message/message.ts';
+import type { PhysicalOffset, QueueOffset, StoredMessage } from '../../protocol/message/message.ts';
 import type { StoredRecord } from '../../protocol/message/record.ts';
 import { isQueued } from '../../protocol/message/sys-flag.ts';
 import { readCleanStop, removeCleanStop } from './clean-stop.ts';
 import type { IndexedQueue } from './index/queue.ts';
 import { indexRecord, type QueueIndex } from './index/queue-index.ts';
+import { lightQueuesOf, messageAt, partCount } from './inner-batch.ts';
 import type { CommitLog } from './log/commit-log.ts';
 import { type Scan, scanLog } from './log/recovery.ts';
 import { type SegmentList, segmentsKey } from './log/segment-list.ts';
@@ -208,19 +209,39 @@ export class Opening {
   #redispatch(record: StoredMessage): boolean {
     if (!isQueued(record.sysFlag)) return false;
     const queue = this.#index.queue(record.topic, record.queueId);
-    if (record.queueOffset < queue.max) {
-      if (record.physicalOffset < this.#dispatchedBefore) return false;
-      // Its topic was deleted and made again.
-      queue.startAt(record.queueOffset);
-    }
-    if (queue.max === 0) {
-      // Retention took what was before.
-      if (record.queueOffset > 0) queue.startAt(record.queueOffset);
-    } else {
-      this.#passOver(queue, record.queueOffset, record.physicalOffset);
-    }
-    indexRecord(this.#index, queue, record, record);
+    if (!this.#goTo(queue, record.queueOffset, record.physicalOffset)) return false;
+    if (this.#options.origin?.covers(record.physicalOffset) === true) this.#indexForeign(record);
+    else indexRecord(this.#index, queue, record, record);
     return true;
+  }
+
+  /** Makes `offset` the queue's next; false when the index has it already. */
+  #goTo(queue: IndexedQueue, offset: number, physicalOffset: number): boolean {
+    if (offset < queue.max) {
+      if (physicalOffset < this.#dispatchedBefore) return false;
+      // Its topic was deleted and made again.
+      queue.startAt(offset);
+    }
+    if (queue.max > 0) this.#passOver(queue, offset, physicalOffset);
+    // Retention took what was before.
+    else if (offset > 0) queue.startAt(offset);
+    return true;
+  }
+
+  /** A record of Apache's broker may have several places. */
+  #indexForeign(record: StoredMessage): void {
+    const { physicalOffset, storeSizeBytes } = record;
+    const queue = this.#index.queue(record.topic, record.queueId);
+    for (let index = 0; index < partCount(record); index++) {
+      const queueOffset = (record.queueOffset + index) as QueueOffset; // as its part has it
+      const part = messageAt(record, queueOffset);
+      indexRecord(this.#index, queue, part, { queueOffset, physicalOffset, storeSizeBytes });
+    }
+    for (const { topic, queueOffset } of lightQueuesOf(record)) {
+      const light = this.#index.queue(topic, 0);
+      if (!this.#goTo(light, queueOffset, physicalOffset)) continue;
+      indexRecord(this.#index, light, record, { queueOffset, physicalOffset, storeSizeBytes });
+    }
   }
 
   /** Leaves queue offsets empty whose records are lost. */

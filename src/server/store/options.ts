@@ -5,6 +5,7 @@ import type { RecordHost } from '../../protocol/message/message.ts';
 import type { Logger } from '../shared/logger.ts';
 import type { FlushMode } from '../shared/settings.ts';
 import type { DatabaseFactory } from './index/database.ts';
+import type { Origin } from './origin.ts';
 
 export interface LogStoreOptions {
   readonly files: Files;
@@ -28,6 +29,8 @@ export interface LogStoreOptions {
   readonly minFreeBytes: number;
   /** Written into each record; message ids are made from it. */
   readonly storeHost: RecordHost;
+  /** What the store was taken over with; undefined: it was not. */
+  readonly origin?: Origin | undefined;
   /** Body size limit; 4 MiB when left out. */
   readonly maxBodyBytes?: number;
   /** Numbers below, changed by tests. */

@@ -9,6 +9,7 @@ import type { Reply } from '../../util/reply.ts';
 import type { Logger } from '../shared/logger.ts';
 import { blockEntryCount, type IndexedQueue } from './index/queue.ts';
 import type { QueueIndex } from './index/queue-index.ts';
+import { messageAt, standsForMore } from './inner-batch.ts';
 import type { CommitLog } from './log/commit-log.ts';
 import type { Segment } from './log/segment.ts';
 import type { QueueEntry } from './message-store.ts';
@@ -91,7 +92,9 @@ export class LogReader {
       for (; next < entries.length && messages[next] === undefined; next++) {
         const entry = entries[next] as QueueEntry;
         const entryEnd = entry.physicalOffset + entry.storeSizeBytes;
-        if (entry.physicalOffset < end || entryEnd > segmentEnd) break;
+        // Entries of one record have one place.
+        const isSame = entry.physicalOffset === begin && entryEnd === end;
+        if ((entry.physicalOffset < end && !isSame) || entryEnd > segmentEnd) break;
         if (entry.storeSizeBytes === 0) break;
         if (entryEnd - begin > readSpanBytes) break;
         end = entryEnd;
@@ -109,7 +112,8 @@ export class LogReader {
     const { physicalOffset: offset, storeSizeBytes } = entry;
     const message = decodeRecord(bytes, at, bytes.length, RecordCheck.checksums);
     if (message?.physicalOffset === offset && message.storeSizeBytes === storeSizeBytes) {
-      return message;
+      const { queueOffset } = entry;
+      return standsForMore(message, queueOffset) ? messageAt(message, queueOffset) : message;
     }
     if (offset >= this.#log.beginOffset) {
       this.#logger.error('a record is damaged and cannot be served', { physicalOffset: offset });

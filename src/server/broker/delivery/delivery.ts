@@ -30,10 +30,21 @@ import { Attempts, attemptPrefix, type Repeat } from './attempts.ts';
 import type { DeadLetters } from './dead-letters.ts';
 import type { InFlight } from './in-flight.ts';
 import { PopJob } from './pop-job.ts';
-import type { QueueState } from './queue-state.ts';
+import { parsePopRetryTopic, popTopicOf } from './pop-retry.ts';
+import type { AdoptedMessage, QueueState } from './queue-state.ts';
 import { formatReceiptHandle, parseReceiptHandle, type ReceiptHandle } from './receipt-handle.ts';
 import { type CommittedOffset, StateTable } from './state-table.ts';
 import { WaitingReceives } from './waiting-receives.ts';
+
+/** What a group had consumed of a queue at another broker. */
+export interface AdoptedConsumption {
+  readonly group: string;
+  readonly topic: string;
+  readonly queueId: number;
+  /** The first offset that was not delivered. */
+  readonly next: number;
+  readonly inFlight: readonly AdoptedMessage[];
+}
 
 export interface PopPlan {
   readonly request: PopRequest;
@@ -306,7 +317,9 @@ export class Delivery implements StateSource {
     }
     const { liteTopic } = handle;
     const topic =
-      liteTopic === undefined ? request.topic : liteQueueTopic(request.topic, liteTopic);
+      liteTopic === undefined
+        ? popTopicOf(request.group, request.topic, handle.topicType)
+        : liteQueueTopic(request.topic, liteTopic);
     const state = this.find(request.group, topic, handle.queueId);
     if (state === undefined || handle.queueOffset >= state.next) {
       return new RmqError('INVALID_RECEIPT_HANDLE', 'receipt handle is unknown');
@@ -350,7 +363,10 @@ export class Delivery implements StateSource {
         if (message === undefined || message.queueOffset !== one.offset) {
           return reply(new RmqError('MESSAGE_NOT_FOUND', `no message at offset ${offset}`));
         }
-        this.deadLetters.add(state.group, asSubscribed(message), one.attempt, (error) => {
+        const { reconsumeTimes } = message;
+        const isRetry = parsePopRetryTopic(state.group, state.topic) !== undefined;
+        const attempts = (isRetry ? reconsumeTimes : 0) + one.attempt;
+        this.deadLetters.add(state.group, asSubscribed(message, state.group), attempts, (error) => {
           if (error === undefined) this.finish(state, one);
           reply(error);
         });
@@ -384,6 +400,19 @@ export class Delivery implements StateSource {
     state.reset(offset);
     this.changed(state);
     this.wake(state);
+  }
+
+  /** As another broker left it. Only while nobody consumes. */
+  adopt(consumed: AdoptedConsumption): void {
+    const { group, topic, queueId } = consumed;
+    const state = this.#states.make(group, topic, queueId);
+    state.adopt(consumed.next, consumed.inFlight);
+    this.changed(state);
+  }
+
+  /** What is in flight, or held back, of all groups. */
+  inFlight(): Iterable<{ readonly state: QueueState; readonly one: InFlight }> {
+    return this.#states.inFlight();
   }
 
   dropTopic(topic: string): void {

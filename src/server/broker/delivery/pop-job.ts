@@ -18,6 +18,7 @@ import { asSubscribed } from './as-subscribed.ts';
 import { attemptKeyOf, type Repeat } from './attempts.ts';
 import type { Delivery, PopPlan } from './delivery.ts';
 import type { InFlight } from './in-flight.ts';
+import { isPopRetry, parsePopRetryTopic } from './pop-retry.ts';
 import type { QueueState } from './queue-state.ts';
 import { readOffsets } from './read-offsets.ts';
 import { formatReceiptHandle, orderedReviveQueueId } from './receipt-handle.ts';
@@ -249,7 +250,8 @@ export class PopJob {
       state.release(one);
       return this.#delivery.changed(state);
     }
-    if (one.attempt > this.#plan.retryCountMax) return this.#bury(state, one, message);
+    const attempts = earlierAttempts(state, message) + one.attempt;
+    if (attempts > this.#plan.retryCountMax) return this.#bury(state, one, message);
     this.#find(state, one, message, false);
   }
 
@@ -261,7 +263,9 @@ export class PopJob {
   /** Past its last attempt: into the dead letters, and only then done. */
   #bury(state: QueueState, one: InFlight, message: StoredMessage): void {
     one.isReserved = true;
-    this.#delivery.deadLetters.add(state.group, asSubscribed(message), one.attempt, (error) => {
+    const attempts = earlierAttempts(state, message) + one.attempt;
+    const subscribed = asSubscribed(message, state.group);
+    this.#delivery.deadLetters.add(state.group, subscribed, attempts, (error) => {
       if (!one.isOpen) return; // the offset was reset
       if (error !== undefined) return this.#pause(state, one);
       this.#delivery.finish(state, one);
@@ -286,14 +290,14 @@ export class PopJob {
     const invisibleTimeMs = one.visibleAtMs - deliveredAtMs;
     const { queueId, topic } = state;
     return {
-      message: asSubscribed(message),
-      deliveryAttempt: one.attempt,
+      message: asSubscribed(message, state.group),
+      deliveryAttempt: earlierAttempts(state, message) + one.attempt,
       invisibleTimeMs,
       receiptHandle: formatReceiptHandle({
         popTimeMs: deliveredAtMs,
         invisibleTimeMs,
         reviveQueueId: one.messageGroup === undefined ? 0 : orderedReviveQueueId,
-        topicType: 0,
+        topicType: parsePopRetryTopic(state.group, topic)?.type ?? 0,
         brokerName: this.#delivery.brokerName,
         queueId,
         queueOffset: one.offset,
@@ -354,15 +358,16 @@ export class PopJob {
         const one = reserved[index] as InFlight; // index < length
         const message = messages instanceof Error ? messages : messages[index];
         const isRead = message !== undefined && !(message instanceof Error);
-        if (isRead && !this.#isWanted(message)) this.#delivery.finish(state, one);
+        if (isRead && !this.#isWanted(state, message)) this.#delivery.finish(state, one);
         else this.#handOut(state, one, message);
       }
       then();
     });
   }
 
-  #isWanted(message: StoredMessage): boolean {
-    return this.#filter.matches(message.properties);
+  #isWanted({ group, topic }: QueueState, message: StoredMessage): boolean {
+    if (!this.#filter.matches(message.properties)) return false;
+    return parsePopRetryTopic(group, topic) === undefined || isPopRetry(message, group);
   }
 
   /** In order: what is visible, and as long as there is room, new messages put into their groups. */
@@ -408,7 +413,7 @@ export class PopJob {
         // The offset may have been reset meanwhile: then this is not what comes next.
         if (state.isDropped || Math.max(state.next, queue.minOffset) !== from) return end(1);
         for (const message of messages) {
-          if (message === undefined || !this.#isWanted(message)) continue;
+          if (message === undefined || !this.#isWanted(state, message)) continue;
           const groupName = findProperty(message.properties, '__SHARDINGKEY') ?? '';
           this.#loaded.set(state.hold(message.queueOffset, groupName), message);
         }
@@ -436,4 +441,10 @@ export class PopJob {
     };
     step(0);
   }
+}
+
+/** A copy in a pop retry topic has been delivered before, as often as it says. */
+function earlierAttempts(state: QueueState, message: StoredMessage): number {
+  const isRetry = parsePopRetryTopic(state.group, state.topic) !== undefined;
+  return isRetry ? message.reconsumeTimes : 0;
 }

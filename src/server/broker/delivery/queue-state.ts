@@ -26,6 +26,13 @@ export interface OpenBudget {
   count: number;
 }
 
+/** A message that was delivered by another broker and not acknowledged; Unix milliseconds. */
+export interface AdoptedMessage {
+  readonly offset: number;
+  readonly deliveredAtMs: number;
+  readonly visibleAtMs: number;
+}
+
 const byTime = (a: InFlight, b: InFlight): boolean =>
   a.visibleAtMs < b.visibleAtMs || (a.visibleAtMs === b.visibleAtMs && a.offset < b.offset);
 const byOffset = (a: InFlight, b: InFlight): boolean => a.offset < b.offset;
@@ -96,6 +103,11 @@ export class QueueState {
       if (one !== undefined) found.push(one);
     }
     return found;
+  }
+
+  /** All that is not done. */
+  open(): Iterable<InFlight> {
+    return this.#open.values();
   }
 
   /** A new message, to be delivered as soon as it is read. Offsets come in rising order. */
@@ -337,6 +349,16 @@ export class QueueState {
     if (!one.isOpen) return;
     this.#close(one);
     this.#touch(one);
+  }
+
+  /** As another broker left it: all below `next` was delivered, all but `inFlight` of that is done. */
+  adopt(next: number, inFlight: readonly AdoptedMessage[]): void {
+    this.reset(next);
+    const open = inFlight.filter(({ offset }) => offset < next).sort((a, b) => a.offset - b.offset);
+    for (const one of open) {
+      if (!this.#open.has(one.offset)) this.restore({ ...one, attempt: 1, groupName: undefined });
+    }
+    this.advance();
   }
 
   get isLoading(): boolean {

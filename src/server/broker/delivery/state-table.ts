@@ -1,6 +1,7 @@
 /** The delivery states of all groups: found, made, stored with the database's batches, loaded, dropped. */
 import type { QueueOffset } from '../../../protocol/message/message.ts';
 import type { MessageStore, StateBatch } from '../../store/message-store.ts';
+import type { InFlight } from './in-flight.ts';
 import { type OpenBudget, QueueState } from './queue-state.ts';
 import {
   blockKey,
@@ -139,6 +140,17 @@ export class StateTable {
       }
     }
     return offsets;
+  }
+
+  /** All messages that are not done. */
+  *inFlight(): Iterable<{ readonly state: QueueState; readonly one: InFlight }> {
+    for (const topics of this.#consumptions.values()) {
+      for (const { states } of topics.values()) {
+        for (const state of states) {
+          for (const one of state?.open() ?? []) if (state !== undefined) yield { state, one };
+        }
+      }
+    }
   }
 
   /** @returns the states that are no more. */

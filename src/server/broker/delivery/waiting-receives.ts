@@ -8,6 +8,7 @@ import { isLiteQueueTopic } from '../../../protocol/message/lite-topic.ts';
 import { limits } from '../../shared/limits.ts';
 import { LiteSubscriptions } from '../lite/lite-subscriptions.ts';
 import type { PopJob } from './pop-job.ts';
+import { parsePopRetryTopic } from './pop-retry.ts';
 
 /** Those of one group and topic. */
 class Waiting {
@@ -116,6 +117,8 @@ export class WaitingReceives {
       for (const _job of this.#ofLite(group, topic)) return true;
       return false;
     }
+    const retry = parsePopRetryTopic(group, topic);
+    if (retry !== undefined) return this.#topics.get(retry.topic)?.has(group) === true;
     const byQueue = this.#topics.get(topic)?.get(group)?.byQueue;
     return byQueue !== undefined && (byQueue.has(-1) || byQueue.has(queueId));
   }
@@ -134,6 +137,8 @@ export class WaitingReceives {
   /** Those that wait for that queue, the longest first; they may leave while somebody iterates. */
   *of(group: string, topic: string, queueId: number): Iterable<PopJob> {
     if (isLiteQueueTopic(topic)) return yield* this.#ofLite(group, topic);
+    const retry = parsePopRetryTopic(group, topic);
+    if (retry !== undefined) return yield* this.#ofAnyQueue(group, retry.topic);
     const byQueue = this.#topics.get(topic)?.get(group)?.byQueue;
     const any = byQueue?.get(-1)?.values();
     const own = byQueue?.get(queueId)?.values();
@@ -150,6 +155,11 @@ export class WaitingReceives {
         nextOwn = own?.next();
       } else return;
     }
+  }
+
+  *#ofAnyQueue(group: string, topic: string): Iterable<PopJob> {
+    const byQueue = this.#topics.get(topic)?.get(group)?.byQueue;
+    for (const jobs of byQueue?.values() ?? []) yield* [...jobs];
   }
 
   /** All, or those of one topic. */

@@ -77,7 +77,7 @@ export class GroupTable implements StateSource {
     if (groupNameProblem(group) !== undefined) return undefined;
     if (this.#groups.size >= limits.groupCountMax) return undefined;
     const made = defaultGroup(group);
-    this.#set(made);
+    this.set(made);
     return made;
   }
 
@@ -90,7 +90,8 @@ export class GroupTable implements StateSource {
     });
   }
 
-  #set(config: GroupConfig): void {
+  /** Puts a configuration without checks and without waiting for the disk. */
+  set(config: GroupConfig): void {
     this.#groups.set(config.group, config);
     this.#dirty.add(config.group);
     this.#store.requestStateWrite();
@@ -100,7 +101,7 @@ export class GroupTable implements StateSource {
   async put(config: GroupConfig): Promise<void> {
     const problem = groupNameProblem(config.group);
     if (problem !== undefined) throw new RmqError('ILLEGAL_GROUP', problem);
-    this.#set(config);
+    this.set(config);
     await this.#store.writeStateNow();
   }
 

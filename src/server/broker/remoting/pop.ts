@@ -138,12 +138,13 @@ function toAnswer(header: PopHeader, result: PopResult): AnswerParts {
   const body: Uint8Array[] = [];
   for (const popped of result.messages) {
     const { queueId, queueOffset } = popped.message;
-    const key = `0 ${queueId}`;
+    const retry = parseExtraInfo(popped.receiptHandle)?.retry ?? '0';
+    const key = `${retry} ${queueId}`;
     const before = offsets.get(key);
     offsets.set(key, before === undefined ? String(queueOffset) : `${before},${queueOffset}`);
     if (before === undefined) startOffsets.set(key, String(queueOffset));
     if (header.isOrdered) {
-      orderCounts.set(`0 qo${queueId}%${queueOffset}`, String(popped.deliveryAttempt - 1));
+      orderCounts.set(`${retry} qo${queueId}%${queueOffset}`, String(popped.deliveryAttempt - 1));
       if (before === undefined) orderCounts.set(key, String(popped.deliveryAttempt - 1));
     }
     body.push(toRecord(popped));

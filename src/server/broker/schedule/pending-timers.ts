@@ -15,6 +15,7 @@ import type {
   StateRange,
   StateRows,
 } from '../../store/message-store.ts';
+import type { Origin } from '../../store/origin.ts';
 import { decodeTimer, encodeTimer, Timer } from './timer.ts';
 import { TimerCounts } from './timer-counts.ts';
 import {
@@ -43,6 +44,7 @@ const fillCountMax = 2_048;
 export class PendingTimers implements DerivedState {
   readonly prefix = prefix;
   readonly #nearCount: number;
+  readonly #origin: Origin | undefined;
   /** Those in memory: all with a key below `#nearEnd`, and a few others. */
   readonly #near = new Map<string, Timer>();
   readonly #heap = new Heap<Timer>(isSooner);
@@ -62,8 +64,9 @@ export class PendingTimers implements DerivedState {
   roll: (timers: readonly Timer[]) => Promise<void> = () => Promise.resolve();
 
   /** `nearCount`: timers in memory, twice as many at most. */
-  constructor(nearCount: number = nearCountDefault) {
+  constructor(nearCount: number = nearCountDefault, origin?: Origin) {
     this.#nearCount = nearCount;
+    this.#origin = origin;
   }
 
   /** Whether the database has more than memory. */
@@ -111,8 +114,14 @@ export class PendingTimers implements DerivedState {
 
   dispatched(message: MessageDraft, place: Appended): void {
     const { topic, properties } = message;
-    const source = timerSource(properties);
     const isParked = topic === wheelTopic || topic === levelTopic;
+    const { physicalOffset } = place;
+    if (this.#origin?.covers(physicalOffset) === true) {
+      // What ended there was looked up once, by who took the store over.
+      if (isParked && this.#origin.isTimerWaiting(physicalOffset)) this.#park(message, place);
+      return;
+    }
+    const source = timerSource(properties);
     if (!isParked) {
       if (source !== undefined) this.#end(source, topic);
       return;
@@ -120,10 +129,13 @@ export class PendingTimers implements DerivedState {
     const realTopic = findProperty(properties, PropertyName.realTopic) ?? '';
     if (source !== undefined) this.#end(source, realTopic);
     const recalled = findProperty(properties, PropertyName.timerDeleteUniqueKey);
-    if (recalled !== undefined) {
-      if (source === undefined) this.#endForeign(recalled, message);
-      return;
-    }
+    if (recalled === undefined) this.#park(message, place);
+    else if (source === undefined) this.#endForeign(recalled, message);
+  }
+
+  #park(message: MessageDraft, place: Appended): void {
+    const { properties } = message;
+    const realTopic = findProperty(properties, PropertyName.realTopic) ?? '';
     const due = dueOf(message, place.storeTimestampMs);
     if (due === undefined || realTopic === '') return;
     const uniqueKey = findProperty(properties, PropertyName.uniqueKey) ?? '';

@@ -17,6 +17,7 @@ import { encodeRecallHandle } from '../../../protocol/message/recall-handle.ts';
 import type { Reply } from '../../../util/reply.ts';
 import type { Logger } from '../../shared/logger.ts';
 import type { Appended, MessageStore, QueueEntry } from '../../store/message-store.ts';
+import type { Origin } from '../../store/origin.ts';
 import type { TopicTable } from '../topics/topic-table.ts';
 import { PendingTimers } from './pending-timers.ts';
 import type { Timer } from './timer.ts';
@@ -65,6 +66,7 @@ export class Schedule {
     /** Times further ahead are refused. */
     readonly delayMaxMs: number;
     readonly nearTimerCount?: number | undefined;
+    readonly origin?: Origin | undefined;
   }) {
     this.#store = options.store;
     this.#topics = options.topics;
@@ -72,7 +74,7 @@ export class Schedule {
     this.#logger = options.logger;
     this.#brokerName = options.brokerName;
     this.#delayMaxMs = options.delayMaxMs;
-    this.pending = new PendingTimers(options.nearTimerCount);
+    this.pending = new PendingTimers(options.nearTimerCount, options.origin);
   }
 
   /** The store has been started: what is due is delivered from now on. */

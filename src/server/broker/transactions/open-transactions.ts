@@ -14,6 +14,7 @@ import { PropertyName } from '../../../protocol/message/property-names.ts';
 import { SysFlag } from '../../../protocol/message/sys-flag.ts';
 import type { WheelTimer } from '../../../util/timer-wheel.ts';
 import type { Appended, DerivedState, StateBatch } from '../../store/message-store.ts';
+import type { Origin } from '../../store/origin.ts';
 import type { EndTransactionRequest, HalfMessage } from '../api.ts';
 
 export const halfTopic = 'RMQ_SYS_TRANS_HALF_TOPIC';
@@ -71,6 +72,7 @@ export interface TransactionEvents {
 export class OpenTransactions implements DerivedState {
   readonly prefix = prefix;
   readonly #timeoutMs: number;
+  readonly #origin: Origin | undefined;
   readonly #byQueueOffset = new Map<number, OpenTransaction>();
   readonly #byPhysicalOffset = new Map<number, OpenTransaction>();
   readonly #byId = new Map<string, OpenTransaction>();
@@ -79,8 +81,9 @@ export class OpenTransactions implements DerivedState {
   events: TransactionEvents | undefined = undefined;
 
   /** `timeoutMs`: first question this long after the half message was stored, unless it says itself. */
-  constructor(timeoutMs: number) {
+  constructor(timeoutMs: number, origin?: Origin) {
     this.#timeoutMs = timeoutMs;
+    this.#origin = origin;
   }
 
   get size(): number {
@@ -129,6 +132,13 @@ export class OpenTransactions implements DerivedState {
   }
 
   dispatched(message: MessageDraft, place: Appended): void {
+    const { physicalOffset } = place;
+    if (this.#origin?.covers(physicalOffset) === true) {
+      // What was decided there was looked up once, by who took the store over.
+      const isOpen = message.topic === halfTopic && this.#origin.isTransactionOpen(physicalOffset);
+      if (isOpen) this.#dispatchHalf(message, place);
+      return;
+    }
     const transaction = message.sysFlag & SysFlag.transactionMask;
     if (transaction === SysFlag.transactionCommit) {
       return this.#close(this.#byPhysicalOffset.get(message.preparedTransactionOffset));

@@ -20,6 +20,7 @@ import type { Reply } from '../../../util/reply.ts';
 import { TimerWheel } from '../../../util/timer-wheel.ts';
 import type { Logger } from '../../shared/logger.ts';
 import type { MessageStore } from '../../store/message-store.ts';
+import type { Origin } from '../../store/origin.ts';
 import type { Cancel, EndTransactionRequest, TransactionChecker } from '../api.ts';
 import { type TopicTable, topicOf } from '../topics/topic-table.ts';
 import {
@@ -78,6 +79,7 @@ export class Transactions {
     readonly logger: Logger;
     readonly brokerName: string;
     readonly tuning?: TransactionTuning | undefined;
+    readonly origin?: Origin | undefined;
   }) {
     this.#store = options.store;
     this.#topics = options.topics;
@@ -86,7 +88,7 @@ export class Transactions {
     this.#brokerName = options.brokerName;
     this.#tuning = options.tuning ?? defaultTransactionTuning;
     this.#wheel = new TimerWheel(options.clock, { resolutionMs: 20 });
-    this.open = new OpenTransactions(this.#tuning.timeoutMs);
+    this.open = new OpenTransactions(this.#tuning.timeoutMs, options.origin);
   }
 
   /** The store has been started: what is open is asked about from now on. */
