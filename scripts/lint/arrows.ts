@@ -29,7 +29,14 @@ export const rows: readonly Row[] = [
   // They work on a data folder without a server.
   {
     of: 'commands/store',
-    mayImport: ['commands', 'server/store/tools', 'server/apache', 'server/shared', ...client],
+    mayImport: [
+      'commands',
+      'server/store/tools',
+      'server/offline.ts',
+      'server/apache',
+      'server/shared',
+      ...client,
+    ],
   },
   {
     of: 'commands/start.ts',

@@ -50,10 +50,16 @@ export const commandTree: readonly (NounEntry | CommandEntry)[] = [
   },
   {
     name: 'store',
-    summary: 'Look into the data folder of a broker',
+    summary: 'Look into the data folder of a broker, and mend it',
     commands: [
       { name: 'import', load: async () => (await import('./store/import.ts')).storeImport },
+      { name: 'inspect', load: async () => (await import('./store/inspect.ts')).storeInspect },
       { name: 'verify', load: async () => (await import('./store/verify.ts')).storeVerify },
+      { name: 'repair', load: async () => (await import('./store/repair.ts')).storeRepair },
+      {
+        name: 'rebuild-index',
+        load: async () => (await import('./store/rebuild-index.ts')).storeRebuildIndex,
+      },
     ],
   },
   { name: 'send', load: async () => (await import('./send.ts')).send },

@@ -174,10 +174,10 @@ export class Opening {
   async #scan(fromOffset: number, keptOffset: number): Promise<Scan> {
     const index = this.#index;
     const dispatchedBefore = this.#dispatchedBefore;
-    const { logger } = this.#options;
+    const { logger, progress } = this.#options;
     // Derived states and the dispatched offset are of one instant again only when the scan is past it.
     if (fromOffset < dispatchedBefore) index.hold();
-    return await scanLog(this.#log, { fromOffset, keptOffset, logger }, (record) => {
+    return await scanLog(this.#log, { fromOffset, keptOffset, logger, progress }, (record) => {
       if (this.#redispatch(record)) this.#redispatchedCount++;
       // A scan may begin before what has been dispatched; derived states see a record once.
       if (record.physicalOffset >= dispatchedBefore) this.#derive(record);

@@ -7,6 +7,12 @@ import type { FlushMode } from '../shared/settings.ts';
 import type { DatabaseFactory } from './index/database.ts';
 import type { Origin } from './origin.ts';
 
+/** How far long work is. Called often. */
+export type TellProgress = (progress: {
+  readonly doneBytes: number;
+  readonly totalBytes: number;
+}) => void;
+
 export interface LogStoreOptions {
   readonly files: Files;
   readonly clock: Clock;
@@ -33,6 +39,8 @@ export interface LogStoreOptions {
   readonly origin?: Origin | undefined;
   /** Body size limit; 4 MiB when left out. */
   readonly maxBodyBytes?: number;
+  /** While the log is read at opening: how far, of how much. */
+  readonly progress?: TellProgress;
   /** Numbers below, changed by tests. */
   readonly tuning?: Partial<StoreTuning>;
 }

@@ -24,7 +24,7 @@ import { blockEntryCount, decodeBlock, IndexedEntry, IndexedQueue } from './queu
 
 const dispatchedKey = 'm/dispatched';
 const keptKey = 'm/kept';
-const damagedKey = 'm/damaged';
+export const damagedKey = 'm/damaged';
 /** Queue ids of a topic lie close together: they index a list. */
 const queueIdMax = 65_536;
 const statePrefix = 's/';

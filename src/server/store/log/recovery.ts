@@ -8,14 +8,11 @@
 import type { Files } from '../../../platform/files.ts';
 import { type RecordLayout, StoredRecord } from '../../../protocol/message/record.ts';
 import type { Logger } from '../../shared/logger.ts';
+import type { TellProgress } from '../options.ts';
 import type { CommitLog } from './commit-log.ts';
 import type { Segment } from './segment.ts';
-import { type LogHole, type SegmentEnd, SegmentWalk } from './segment-walk.ts';
-
-const readSizeBytes = 1 << 20;
-const sectorSizeBytes = 512;
-/** What a record's last property ends in; facts/store.md §4. */
-const recordEndByte = 0x02;
+import { type LogHole, type ReadLog, type SegmentEnd, SegmentWalk } from './segment-walk.ts';
+import { readRest } from './torn-tail.ts';
 
 /** The segments on disk, opened, in order. An empty list for a new store. */
 export async function openSegments(
@@ -53,6 +50,7 @@ export interface ScanOptions {
   /** Up to here the log is known to have been on the disk: whatever is missing below is damage. */
   readonly keptOffset: number;
   readonly logger: Logger;
+  readonly progress?: TellProgress | undefined;
 }
 
 /** Walks the records to the end of the log and cuts what is torn behind them. */
@@ -109,16 +107,24 @@ class LogScan {
           if (count === 0) this.#leave(begin);
           this.#holes.push(hole);
         },
+        progress: (offset) => this.#progress(offset),
       },
     });
     const end = await walk.run(begin);
     if (count === 0 && this.#last?.end.isClosed === false && !end.isClosed) {
       // Made ahead, behind the end of the log.
-      if ((await readRest(segment, begin)).endOffset === begin) return;
+      if ((await readRest(restOf(segment), begin)).endOffset === begin) return;
     }
     if (count === 0) this.#leave(begin);
     this.#last = { segment, end };
     this.#at = end.offset;
+  }
+
+  #progress(offset: number): void {
+    const { fromOffset, progress } = this.#options;
+    const last = this.#log.segments[this.#log.segments.length - 1];
+    const totalBytes = (last?.endOffset ?? offset) - fromOffset;
+    progress?.({ doneBytes: offset - fromOffset, totalBytes });
   }
 
   /** The log goes on in a later segment: what is left of the one before is no tail. */
@@ -138,7 +144,7 @@ class LogScan {
     const { keptOffset, logger } = this.#options;
     const { segment, end } = last;
     const from = Math.max(end.offset, Math.min(keptOffset, segment.endOffset));
-    const rest = end.isClosed ? undefined : await readRest(segment, from);
+    const rest = end.isClosed ? undefined : await readRest(restOf(segment), from);
     const cutOffset = rest === undefined || rest.looksTorn ? from : rest.endOffset;
     const endOffset = Math.max(cutOffset, keptOffset);
     this.#hole(endOffset, end.problem);
@@ -164,40 +170,8 @@ class LogScan {
   }
 }
 
-interface Rest {
-  /** Behind the last byte that is not zero; where the reading began when all are. */
-  readonly endOffset: number;
-  /**
-   * Whether it can be what a crash leaves of a write: a part of it did not reach the disk and reads as zeros,
-   * a whole sector or the end. Damage to what had been written leaves no such part.
-   */
-  readonly looksTorn: boolean;
-}
-
-/** Looks at everything from an offset to the segment's end. */
-async function readRest(segment: Segment, fromOffset: number): Promise<Rest> {
-  const bytes = Buffer.alloc(Math.max(0, Math.min(readSizeBytes, segment.endOffset - fromOffset)));
-  const zeros = Buffer.alloc(bytes.length);
-  let endOffset = fromOffset;
-  let lastByte = recordEndByte;
-  /** The last sector that had a byte, and whether one before it had none. */
-  let sector = Math.floor((fromOffset - segment.baseOffset) / sectorSizeBytes) - 1;
-  let hasEmptySector = false;
-  for (let begin = fromOffset; begin < segment.endOffset; ) {
-    const size = Math.min(bytes.length, segment.endOffset - begin);
-    const got = await segment.read(bytes, 0, size, begin);
-    if (got === 0) break;
-    const isZero = bytes.compare(zeros, 0, got, 0, got) === 0;
-    for (let index = isZero ? got : 0; index < got; index++) {
-      const byte = bytes[index] as number; // index < got
-      if (byte === 0) continue;
-      endOffset = begin + index + 1;
-      lastByte = byte;
-      const here = Math.floor((begin + index - segment.baseOffset) / sectorSizeBytes);
-      if (here > sector + 1) hasEmptySector = true;
-      sector = here;
-    }
-    begin += got;
-  }
-  return { endOffset, looksTorn: hasEmptySector || lastByte !== recordEndByte };
+function restOf(segment: Segment): Parameters<typeof readRest>[0] {
+  const { baseOffset, endOffset } = segment;
+  const read: ReadLog = (target, at, size, offset) => segment.read(target, at, size, offset);
+  return { read, baseOffset, endOffset };
 }

@@ -1,15 +1,15 @@
 /**
- * Checks the commit log of a store that this process does not own, reading only: every record's length,
- * checksums and offset, and how each segment is closed. Behind a damaged place it looks for the next
- * whole record, so that one flipped bit is told apart from a torn tail. The indexes are not looked at.
+ * Checks the commit log of a store, reading only: every record's length, checksums and offset, how each segment is
+ * closed, and that nothing stands behind. One finding a segment.
  *
  * Beside a running server the newest bytes may be seen half written: they show as a torn tail.
  */
 import type { Files, OpenFile } from '../../../platform/files.ts';
 import { RmqError } from '../../../protocol/errors.ts';
-import { RecordCheck, RecordField, RecordLayout } from '../../../protocol/message/record.ts';
-
-const readSizeBytes = 4 << 20;
+import { StoredRecord } from '../../../protocol/message/record.ts';
+import { type LogHole, type ReadLog, SegmentWalk } from '../log/segment-walk.ts';
+import { readRest } from '../log/torn-tail.ts';
+import type { TellProgress } from '../options.ts';
 
 /** What one segment file holds. Offsets are physical. */
 export interface SegmentFindings {
@@ -18,7 +18,7 @@ export interface SegmentFindings {
   readonly beginOffset: number;
   /** Behind the last whole record or closing blank. */
   readonly endOffset: number;
-  /** Places that hold no record and have one behind them, or behind the segment. */
+  /** Places that hold no record though one was there. */
   readonly damagedCount: number;
   /** The first of them; -1 without. */
   readonly damagedOffset: number;
@@ -26,32 +26,50 @@ export interface SegmentFindings {
   readonly problem: string | undefined;
 }
 
+export interface VerifyLogOptions {
+  /** Below this the log is known to have been on the disk: nothing there can be a torn tail. */
+  readonly keptOffset?: number;
+  readonly record?: (record: StoredRecord) => void;
+  readonly hole?: (hole: LogHole) => void;
+  readonly progress?: TellProgress;
+}
+
 /**
  * One finding a segment of `<folder>/commitlog`, in order.
  * @throws RmqError USAGE when there is no log; rejects with the platform's error when reading fails.
  */
-export async function* verifyLog(files: Files, folder: string): AsyncGenerator<SegmentFindings> {
+export async function* verifyLog(
+  files: Files,
+  folder: string,
+  options: VerifyLogOptions = {},
+): AsyncGenerator<SegmentFindings> {
   const log = `${folder}/commitlog`;
   const names = await segmentNames(files, log, folder);
+  const sizes: number[] = [];
+  for (const name of names) sizes.push((await files.stat(`${log}/${name}`)).sizeBytes);
+  const totalBytes = sizes.reduce((sum, size) => sum + size, 0);
+  let doneBytes = 0;
   for (const [index, name] of names.entries()) {
     const file = await files.open(`${log}/${name}`, { create: false });
     try {
       const next = names[index + 1];
-      const base = Number(name);
-      const walk = new SegmentWalk(
-        file,
-        { base, next: next === undefined ? undefined : Number(next) },
-        await file.sizeBytes(),
-      );
-      await walk.run();
-      yield walk.findings(name);
+      const before = doneBytes;
+      const check = new SegmentCheck(file, Number(name), {
+        next: next === undefined ? undefined : Number(next),
+        fileSize: sizes[index] as number, // one a name
+        options,
+        progress: (position) => options.progress?.({ doneBytes: before + position, totalBytes }),
+      });
+      yield await check.run(name);
     } finally {
       await file.close();
     }
+    doneBytes += sizes[index] as number;
   }
 }
 
-async function segmentNames(files: Files, log: string, folder: string): Promise<string[]> {
+/** Names of the log's files, oldest first. @throws RmqError USAGE */
+export async function segmentNames(files: Files, log: string, folder: string): Promise<string[]> {
   try {
     return (await files.list(log)).filter((name) => /^\d{20}$/.test(name)).sort();
   } catch (error) {
@@ -61,136 +79,107 @@ async function segmentNames(files: Files, log: string, folder: string): Promise<
   }
 }
 
-class SegmentWalk {
+class SegmentCheck {
   readonly #file: OpenFile;
   readonly #base: number;
   /** Where the next segment begins. */
   readonly #next: number | undefined;
-  /** Of the file; a closed segment's may end behind its closing blank. */
-  readonly #size: number;
-  readonly #layout = new RecordLayout();
-  #bytes: Buffer = Buffer.alloc(readSizeBytes);
-  /** File position of the first of `#bytes`, and how many were read. */
-  #begin = 0;
-  #got = 0;
+  readonly #fileSize: number;
+  readonly #options: VerifyLogOptions;
+  readonly #progress: (position: number) => void;
   #recordCount = 0;
-  #end = 0;
   #damagedCount = 0;
-  #damagedAt = -1;
+  #damagedOffset = -1;
   #problem: string | undefined = undefined;
-  /** Where what follows stopped to be records, until a whole one is found behind it. */
-  #brokenAt = -1;
-  #brokenProblem = '';
-  #isClosed = false;
 
   constructor(
     file: OpenFile,
-    { base, next }: { readonly base: number; readonly next: number | undefined },
-    size: number,
+    base: number,
+    rest: {
+      readonly next: number | undefined;
+      readonly fileSize: number;
+      readonly options: VerifyLogOptions;
+      readonly progress: (position: number) => void;
+    },
   ) {
     this.#file = file;
     this.#base = base;
-    this.#next = next;
-    this.#size = size;
+    this.#next = rest.next;
+    this.#fileSize = rest.fileSize;
+    this.#options = rest.options;
+    this.#progress = rest.progress;
   }
 
-  async run(): Promise<void> {
-    for (let at = 0; at < this.#size && !this.#isClosed; ) at = await this.#step(at);
-  }
-
-  /** Looks at one position; answers the next one to look at. */
-  async #step(at: number): Promise<number> {
-    const kind = await this.#read(at);
-    const size = this.#layout.size;
-    if (
-      kind === 'record' &&
-      RecordField.physicalOffset(this.#bytes, at - this.#begin) === this.#base + at
-    ) {
-      this.#recordCount++;
-      return this.#whole(at + size);
+  async run(segment: string): Promise<SegmentFindings> {
+    const read: ReadLog = (target, at, size, offset) =>
+      this.#file.read(target, at, size, offset - this.#base);
+    let lastEnd = this.#base;
+    const walk = new SegmentWalk({
+      read,
+      endOffset: this.#next,
+      visitor: {
+        record: (bytes, at, layout) => {
+          this.#recordCount++;
+          const record = new StoredRecord(bytes, at, layout);
+          lastEnd = record.physicalOffset + layout.size;
+          this.#options.record?.(record);
+        },
+        hole: (hole) => this.#hole(hole),
+        progress: (offset) => this.#progress(offset - this.#base),
+      },
+    });
+    const end = await walk.run(this.#base);
+    const fileEnd = this.#base + this.#fileSize;
+    const rest = { read, baseOffset: this.#base, endOffset: fileEnd };
+    if (end.isClosed) {
+      // The closing record names the rest of the segment; what it leaves out is never written.
+      const { endOffset } = await readRest(rest, Math.min(fileEnd, lastEnd + 8));
+      if (endOffset > lastEnd + 8) this.#damaged(lastEnd + 8, 'bytes behind the closing record');
+    } else if (this.#next !== undefined) {
+      const problem = end.problem ?? 'records are missing';
+      this.#hole({ beginOffset: end.offset, endOffset: this.#next, problem });
+    } else {
+      await this.#tail(end, rest);
     }
-    if (kind === 'blank' && this.#base + at + size === (this.#next ?? this.#base + at + size)) {
-      this.#isClosed = true;
-      return this.#whole(at + size);
-    }
-    if (this.#brokenAt < 0) {
-      this.#brokenAt = at;
-      this.#brokenProblem = kind === 'empty' ? '' : this.#problemOf(kind);
-    }
-    return this.#nextCandidate(at + 1);
-  }
-
-  #problemOf(kind: string): string {
-    if (kind === 'bad') return this.#layout.problem;
-    if (kind === 'record') return 'a record names another offset';
-    return kind === 'blank' ? 'a closing record has the wrong size' : 'a record is cut off';
-  }
-
-  #whole(end: number): number {
-    if (this.#brokenAt >= 0) this.#damaged(this.#brokenAt, this.#brokenProblem);
-    this.#brokenAt = -1;
-    this.#end = end;
-    return end;
-  }
-
-  #damaged(at: number, problem: string): void {
-    this.#damagedCount++;
-    if (this.#damagedAt >= 0) return;
-    this.#damagedAt = at;
-    this.#problem = problem === '' ? 'records are missing' : problem;
-  }
-
-  async #read(at: number): Promise<ReturnType<RecordLayout['read']>> {
-    const look = (): ReturnType<RecordLayout['read']> =>
-      this.#layout.read(this.#bytes, at - this.#begin, this.#got, RecordCheck.checksums);
-    if (at < this.#begin + this.#got) {
-      const kind = look();
-      if (kind !== 'partial' || this.#begin + this.#got >= this.#size) return kind;
-    }
-    await this.#fill(at, readSizeBytes);
-    const kind = look();
-    if (kind !== 'partial' || at + this.#layout.size > this.#size) return kind;
-    await this.#fill(at, Math.max(readSizeBytes, this.#layout.size));
-    return look();
-  }
-
-  async #fill(at: number, sizeBytes: number): Promise<void> {
-    const size = Math.min(sizeBytes, this.#size - at);
-    if (this.#bytes.length < size) this.#bytes = Buffer.alloc(size);
-    this.#begin = at;
-    this.#got = await this.#file.read(this.#bytes, 0, size, at);
-  }
-
-  /** The next position that may begin a record: a magic code's first bytes (da a3 20, cb d4) four on. */
-  async #nextCandidate(from: number): Promise<number> {
-    for (let at = from; at + 8 <= this.#size; ) {
-      if (at < this.#begin || at + 8 > this.#begin + this.#got) await this.#fill(at, readSizeBytes);
-      if (this.#got < 8) return this.#size;
-      const last = this.#begin + this.#got - 8;
-      for (; at <= last; at++) {
-        const here = at - this.#begin + 4;
-        const first = this.#bytes[here];
-        if (first === 0xda && this.#bytes[here + 1] === 0xa3) return at;
-        if (first === 0xcb && this.#bytes[here + 1] === 0xd4) return at;
-      }
-    }
-    return this.#size;
-  }
-
-  findings(segment: string): SegmentFindings {
-    if (this.#next !== undefined && !this.#isClosed) {
-      this.#damaged(this.#brokenAt < 0 ? this.#end : this.#brokenAt, this.#brokenProblem);
-    } else if (this.#brokenAt >= 0 && this.#brokenProblem !== '') {
-      this.#problem ??= `torn tail: ${this.#brokenProblem}`;
-    }
+    const endOffset = end.isClosed ? end.offset : Math.max(end.offset, lastEnd);
     return {
       segment,
       recordCount: this.#recordCount,
       beginOffset: this.#base,
-      endOffset: this.#base + this.#end,
+      endOffset,
       damagedCount: this.#damagedCount,
-      damagedOffset: this.#damagedAt < 0 ? -1 : this.#base + this.#damagedAt,
+      damagedOffset: this.#damagedOffset,
       problem: this.#problem,
     };
+  }
+
+  /** Behind the last record of the newest segment. */
+  async #tail(
+    end: { readonly offset: number; readonly problem: string | undefined },
+    rest: Parameters<typeof readRest>[0],
+  ): Promise<void> {
+    const { keptOffset = 0 } = this.#options;
+    const { endOffset, looksTorn } = await readRest(rest, end.offset);
+    const isKept = end.offset < keptOffset;
+    if (!isKept && endOffset === end.offset) return;
+    const problem = end.problem ?? 'records are missing';
+    if (isKept || !looksTorn) {
+      const until = Math.max(endOffset, isKept ? keptOffset : 0);
+      this.#hole({ beginOffset: end.offset, endOffset: until, problem });
+    } else {
+      this.#problem ??= `torn tail: ${problem}`;
+    }
+  }
+
+  #hole(hole: LogHole): void {
+    this.#damaged(hole.beginOffset, hole.problem);
+    this.#options.hole?.(hole);
+  }
+
+  #damaged(offset: number, problem: string): void {
+    this.#damagedCount++;
+    if (this.#damagedOffset >= 0) return;
+    this.#damagedOffset = offset;
+    this.#problem = problem;
   }
 }

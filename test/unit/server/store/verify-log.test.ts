@@ -64,13 +64,18 @@ test.each([0, 4, 30, 500, 9_000])(
   },
 );
 
-test('a bit flipped in the last record is a torn tail', async () => {
+test('a bit flipped in the last record is damage, a part of it that is zeros a torn tail', async () => {
   const t = await written();
   const { maxPhysicalOffset } = t.store.status();
   await t.store.stop();
   const last = (await paths(t)).at(-1) ?? '';
   const begin = (await verify(t)).at(-1)?.beginOffset ?? 0;
-  await flip(t, last, maxPhysicalOffset - begin - 100);
+  const end = maxPhysicalOffset - begin;
+  await flip(t, last, end - 100);
+  expect((await verify(t)).at(-1)).toMatchObject({ damagedCount: 1 });
+  await flip(t, last, end - 100);
+  const file = await t.files.open(last, { create: false });
+  await file.write(Buffer.alloc(50), end - 50);
   expect((await verify(t)).at(-1)).toMatchObject({ damagedCount: 0 });
   expect((await verify(t)).at(-1)?.problem).toMatch(/^torn tail: /);
 });

@@ -7,6 +7,7 @@
  * Formats: LevelDB's doc/log_format.md, doc/table_format.md and, for the manifest, db/version_edit.cc.
  */
 import type { Files } from '../../../../platform/files.ts';
+import type { TellProgress } from '../../options.ts';
 import { ByteReader, Malformed } from './byte-reader.ts';
 import { readLogFile } from './log-file.ts';
 import { readTable } from './table-file.ts';
@@ -26,7 +27,7 @@ export interface LevelContent {
 
 export interface LevelReadOptions {
   /** Called before each file with the bytes that have been read so far, of how many. */
-  readonly progress?: (doneBytes: number, totalBytes: number) => void;
+  readonly progress?: TellProgress;
   /** Whether a row that stands at a damaged place is what was written. */
   readonly isGenuine: (key: string, value: Buffer) => boolean;
 }
@@ -43,7 +44,7 @@ export async function readLevelFolder(
   const problems = [...live.problems];
   let doneBytes = 0;
   for (const name of live.names) {
-    options.progress?.(doneBytes, live.totalBytes);
+    options.progress?.({ doneBytes, totalBytes: live.totalBytes });
     const file = await readOrUndefined(files, `${folder}/${name}`);
     if (file === undefined) {
       problems.push({ file: name, at: 0, problem: 'the file is missing' });

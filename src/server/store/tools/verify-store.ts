@@ -1,0 +1,195 @@
+/**
+ * Checks a whole store, reading only: its log, the files and rows of its database, and whether queues, delivery
+ * states and the note of the last stop agree with the log. One finding for each part.
+ */
+import type { Files } from '../../../platform/files.ts';
+import { getInt64 } from '../../../protocol/message/bytes.ts';
+import { javaHashCode } from '../../../protocol/message/java-hash.ts';
+import { findProperty } from '../../../protocol/message/properties.ts';
+import { PropertyName } from '../../../protocol/message/property-names.ts';
+import type { StoredRecord } from '../../../protocol/message/record.ts';
+import { isQueued } from '../../../protocol/message/sys-flag.ts';
+import { readCleanStop } from '../clean-stop.ts';
+import type { LogHole } from '../log/segment-walk.ts';
+import type { TellProgress } from '../options.ts';
+import { type IndexRows, type QueueRow, readIndex } from './index-rows.ts';
+import { verifyLog } from './verify-log.ts';
+
+/** Problems of one kind that are told one by one. */
+const problemCountMax = 100;
+
+export interface StoreFinding {
+  /** `log <segment>`, `index`, `queue <topic>/<id>`, `state <key>`, `note`. */
+  readonly part: string;
+  /** Records of a segment, rows of the index, entries of a queue. */
+  readonly count: number;
+  /** Physical, of a segment; -1 elsewhere. */
+  readonly endOffset: number;
+  readonly damagedCount: number;
+  /** Where the first damage lies: physical, of a segment; -1 elsewhere. */
+  readonly damagedOffset: number;
+  /** The first thing that is wrong; undefined: nothing. */
+  readonly problem: string | undefined;
+}
+
+/** `folder`: the broker's own, with `commitlog` and `index` in it. */
+export async function* verifyStore(
+  files: Files,
+  folder: string,
+  progress?: TellProgress,
+): AsyncGenerator<StoreFinding> {
+  const note = await readCleanStop(files, folder);
+  // Before the log: what is dispatched meanwhile is not missed.
+  const index = await readIndex(files, folder, progress);
+  const endOffset = note === undefined || note === 'damaged' ? 0 : note.endOffset;
+  const check = new QueueCheck(index);
+  let logEnd = 0;
+  const options = {
+    keptOffset: Math.max(endOffset, index?.keptOffset ?? 0),
+    record: (record: StoredRecord) => check.record(record),
+    hole: (hole: LogHole) => check.hole(hole),
+    ...(progress === undefined ? {} : { progress }),
+  };
+  let logBegin: number | undefined;
+  for await (const { segment, recordCount, beginOffset, ...rest } of verifyLog(
+    files,
+    folder,
+    options,
+  )) {
+    logBegin ??= beginOffset;
+    logEnd = rest.endOffset;
+    yield { part: `log ${segment}`, count: recordCount, ...rest };
+  }
+  yield indexFinding(index, logEnd);
+  if (index !== undefined) {
+    yield* limited(check.findings({ begin: logBegin ?? 0, end: logEnd }));
+    yield* limited(missingSegments(index, check));
+    yield* limited(deliveryFindings(index));
+  }
+  if (note !== undefined) yield noteFinding(note, index);
+}
+
+function finding(part: string, count: number, problems: readonly string[]): StoreFinding {
+  const damagedCount = problems.length;
+  return { part, count, endOffset: -1, damagedCount, damagedOffset: -1, problem: problems[0] };
+}
+
+function* limited(findings: Iterable<StoreFinding>): Generator<StoreFinding> {
+  let count = 0;
+  for (const one of findings) if (count++ < problemCountMax) yield one;
+}
+
+function indexFinding(index: IndexRows | undefined, logEnd: number): StoreFinding {
+  if (index === undefined) {
+    const problems = logEnd > 0 ? ['there is none, though there is a log'] : [];
+    return finding('index', 0, problems);
+  }
+  const problems = index.problems.map((one) => `${one.file} at ${one.at}: ${one.problem}`);
+  for (const key of index.damagedKeys) problems.push(`row ${key} does not match its checksum`);
+  if (!index.isKnown && logEnd > 0) problems.push('it is to be built again');
+  return finding('index', index.rowCount, problems);
+}
+
+function noteFinding(
+  note: Exclude<Awaited<ReturnType<typeof readCleanStop>>, undefined>,
+  index: IndexRows | undefined,
+): StoreFinding {
+  if (note === 'damaged') return finding('note', 1, ['the note of the last stop is damaged']);
+  const lost = note.batchCount - (index?.batchCount ?? 0);
+  return finding('note', 1, lost > 0 ? [`the newest ${lost} batches of the index are lost`] : []);
+}
+
+/** Whether each entry points at its record, and each record has its entry. */
+class QueueCheck {
+  readonly #index: IndexRows | undefined;
+  readonly #matched = new Map<QueueRow, number>();
+  readonly #unindexed = new Map<QueueRow, number>();
+  readonly #holes: LogHole[] = [];
+
+  constructor(index: IndexRows | undefined) {
+    this.#index = index;
+  }
+
+  hole(hole: LogHole): void {
+    this.#holes.push(hole);
+  }
+
+  isInHole(offset: number): boolean {
+    return this.#holes.some((hole) => offset >= hole.beginOffset && offset < hole.endOffset);
+  }
+
+  record(record: StoredRecord): void {
+    const index = this.#index;
+    if (index === undefined || !isQueued(record.sysFlag)) return;
+    if (record.physicalOffset >= index.dispatchedOffset) return;
+    const queue = index.queues.get(`${record.topic}/${record.queueId}`);
+    if (queue === undefined || record.queueOffset < queue.min || record.queueOffset >= queue.max) {
+      return;
+    }
+    const entry = index.entry(queue, record.queueOffset);
+    if (entry === undefined || entry.physicalOffset === record.physicalOffset) {
+      const isSame = entry?.storeSizeBytes === record.storeSizeBytes;
+      const counts =
+        isSame && entry.tagsCode === tagsCodeOf(record) ? this.#matched : this.#unindexed;
+      counts.set(queue, (counts.get(queue) ?? 0) + 1);
+    }
+  }
+
+  *findings(log: { readonly begin: number; readonly end: number }): Generator<StoreFinding> {
+    if (this.#index === undefined) return;
+    for (const queue of this.#index.queues.values()) {
+      let count = 0;
+      let lostCount = 0;
+      let missingBlocks = 0;
+      for (const entry of this.#index.entries(queue)) {
+        if (entry === undefined) missingBlocks++;
+        else if (entry.storeSizeBytes === 0 || this.isInHole(entry.physicalOffset)) lostCount++;
+        else if (entry.physicalOffset >= log.begin && entry.physicalOffset < log.end) count++;
+      }
+      const problems: string[] = [];
+      if (missingBlocks > 0) problems.push(`${missingBlocks} blocks of entries are missing`);
+      const wrong = count - (this.#matched.get(queue) ?? 0);
+      if (wrong !== 0) problems.push(`${Math.abs(wrong)} entries do not point at their records`);
+      const unindexed = this.#unindexed.get(queue) ?? 0;
+      if (unindexed > 0) problems.push(`${unindexed} records have a wrong entry`);
+      if (problems.length > 0) {
+        yield finding(`queue ${queue.topic}/${queue.queueId}`, count + lostCount, problems);
+      }
+    }
+  }
+}
+
+function tagsCodeOf(record: StoredRecord): number {
+  const tag = findProperty(record.properties, PropertyName.tags);
+  return tag === undefined || tag === '' ? 0 : javaHashCode(tag);
+}
+
+/** Segments that the database remembers and nobody has deleted in order. */
+function* missingSegments(index: IndexRows, check: QueueCheck): Generator<StoreFinding> {
+  for (const [, value] of index.state('store/segments')) {
+    const bases: unknown = JSON.parse(value.toString('utf8'));
+    for (const base of Array.isArray(bases) ? bases : []) {
+      if (typeof base === 'number' && check.isInHole(base)) {
+        yield finding(`log ${String(base).padStart(20, '0')}`, 0, ['the segment is missing']);
+      }
+    }
+  }
+}
+
+/** Delivery state `delivery/<group>/<topic>/<queue id>`: int64 committed, int64 next (state-codec.ts). */
+function* deliveryFindings(index: IndexRows): Generator<StoreFinding> {
+  for (const [key, value] of index.state('delivery/')) {
+    const [, , topic = '', queueId = '', block] = key.split('/');
+    if (block !== undefined) continue;
+    const queue = index.queues.get(`${topic}/${queueId}`);
+    const committed = value.length === 16 ? getInt64(value, 0) : -1;
+    const next = value.length === 16 ? getInt64(value, 8) : -1;
+    const problems: string[] = [];
+    if (committed < 0 || next < committed) problems.push('it is no delivery state');
+    // A queue that has no row has never had a message, or its topic was deleted.
+    else if (queue !== undefined && committed > queue.max) {
+      problems.push(`offset ${committed} is behind the end of the queue, ${queue.max}`);
+    }
+    if (problems.length > 0) yield finding(`state ${key}`, 1, problems);
+  }
+}
