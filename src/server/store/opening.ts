@@ -25,7 +25,7 @@ export interface OpeningParts {
   readonly derived: readonly DerivedState[];
   readonly segments: SegmentList;
   /** Moves the queues' minima to where the log begins. */
-  readonly moveMinima: () => Promise<void>;
+  readonly moveMinima: () => Promise<number>;
   readonly options: LogStoreOptions;
 }
 
@@ -38,7 +38,7 @@ export class Opening {
   readonly #reader: LogReader;
   readonly #derived: readonly DerivedState[];
   readonly #segments: SegmentList;
-  readonly #moveMinima: () => Promise<void>;
+  readonly #moveMinima: () => Promise<number>;
   readonly #options: LogStoreOptions;
   /** The log had been dispatched up to here. */
   #dispatchedBefore = 0;
@@ -125,14 +125,18 @@ export class Opening {
     }
     index.release();
     if (scan.endOffset !== index.dispatchedOffset) index.dispatchedTo(scan.endOffset);
-    await this.#missSegments();
+    const missing = (await this.#missingSegments()).filter(
+      ({ beginOffset }) =>
+        !scan.holes.some((one) => one.beginOffset <= beginOffset && beginOffset < one.endOffset),
+    );
+    const holes = [...missing, ...scan.holes];
     if (!index.isDamaged) index.settled();
     await index.write({ sync: true });
-    this.#tell(scan.holes);
+    this.#tell(holes);
     return {
       redispatchedMessages: this.#redispatchedCount,
       truncatedBytes: scan.truncatedBytes,
-      holes: scan.holes,
+      holes,
       missingMessages: this.#missingCount,
       problems: [...index.problems],
       minPhysicalOffset: log.beginOffset as PhysicalOffset, // offsets of the log
@@ -186,20 +190,25 @@ export class Opening {
     });
   }
 
-  /** Segments that were there when the database was last written. */
-  async #missSegments(): Promise<void> {
+  /** Segments that were there when the database was last written, and are gone. */
+  async #missingSegments(): Promise<LogHole[]> {
     for await (const [key, value] of this.#index.loadState(segmentsKey)) {
       if (key === segmentsKey) this.#segments.restore(value);
     }
-    const missing = this.#segments.missing();
-    if (missing.length === 0) return;
-    // Retention deletes the files first; whoever else did it, the queues begin where the log does.
-    const first = this.#log.beginOffset;
-    const lost = missing.filter((base) => base > first);
-    if (lost.length < missing.length) await this.#moveMinima();
-    for (const baseOffset of lost) {
-      this.#options.logger.error('a segment of the commit log is missing', { baseOffset });
+    const bases = this.#log.segments.map((segment) => segment.baseOffset);
+    const holes: LogHole[] = [];
+    for (const beginOffset of this.#segments.missing()) {
+      const endOffset = bases.find((base) => base > beginOffset);
+      if (endOffset === undefined) continue; // the scan knows of the log's end
+      const last = holes[holes.length - 1];
+      const problem = 'a segment is missing';
+      if (last?.endOffset === endOffset) continue;
+      // Retention takes messages from the index before it deletes their files.
+      const isFront = endOffset === bases[0];
+      if (isFront && (await this.#moveMinima()) === 0) continue;
+      holes.push({ beginOffset, endOffset, problem });
     }
+    return holes;
   }
 
   #derive(record: StoredRecord): void {

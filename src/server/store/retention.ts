@@ -180,13 +180,16 @@ export class Retention {
     if (moved.length > 0) await this.#keepMinima(moved);
   }
 
-  /** Files are gone that no round has deleted: the queues begin where the log does. */
-  beginWhereLogDoes(): Promise<void> {
+  /**
+   * Files are gone: the queues begin where the log does. Answers how many of them did not, which is none after
+   * a round that a crash cut short.
+   */
+  beginWhereLogDoes(): Promise<number> {
     return this.#forgetBelow(this.#log.beginOffset as PhysicalOffset); // an offset of the log
   }
 
   /** All queues begin at or behind `endOffset` from now on. */
-  async #forgetBelow(endOffset: PhysicalOffset): Promise<void> {
+  async #forgetBelow(endOffset: PhysicalOffset): Promise<number> {
     const moved: Moved[] = [];
     let count = 0;
     for (const queue of [...this.#index.all()]) {
@@ -197,6 +200,7 @@ export class Retention {
       queue.oldest = found.physicalOffset;
     }
     await this.#keepMinima(moved);
+    return moved.length;
   }
 
   #moveMin(queue: IndexedQueue, to: number, moved: Moved[]): void {

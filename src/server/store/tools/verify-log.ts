@@ -135,6 +135,11 @@ class SegmentCheck {
       // The closing record names the rest of the segment; what it leaves out is never written.
       const { endOffset } = await readRest(rest, Math.min(fileEnd, lastEnd + 8));
       if (endOffset > lastEnd + 8) this.#damaged(lastEnd + 8, 'bytes behind the closing record');
+      const { keptOffset = 0 } = this.#options;
+      if (this.#next === undefined && keptOffset > end.offset) {
+        const problem = 'the segments behind this one are missing';
+        this.#hole({ beginOffset: end.offset, endOffset: keptOffset, problem });
+      }
     } else if (this.#next !== undefined) {
       const problem = end.problem ?? 'records are missing';
       this.#hole({ beginOffset: end.offset, endOffset: this.#next, problem });

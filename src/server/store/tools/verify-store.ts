@@ -60,6 +60,9 @@ export async function* verifyStore(
     logEnd = rest.endOffset;
     yield { part: `log ${segment}`, count: recordCount, ...rest };
   }
+  if (logBegin === undefined && options.keptOffset > 0) {
+    yield finding('log', 0, ['it is missing, though there was one']);
+  }
   yield indexFinding(index, logEnd);
   if (index !== undefined) {
     yield* limited(check.findings({ begin: logBegin ?? 0, end: logEnd }));
@@ -141,12 +144,16 @@ class QueueCheck {
       let count = 0;
       let lostCount = 0;
       let missingBlocks = 0;
+      let goneCount = 0;
       for (const entry of this.#index.entries(queue)) {
         if (entry === undefined) missingBlocks++;
         else if (entry.storeSizeBytes === 0 || this.isInHole(entry.physicalOffset)) lostCount++;
-        else if (entry.physicalOffset >= log.begin && entry.physicalOffset < log.end) count++;
+        // Retention takes messages from the index before it deletes their files.
+        else if (entry.physicalOffset < log.begin) goneCount++;
+        else if (entry.physicalOffset < log.end) count++;
       }
       const problems: string[] = [];
+      if (goneCount > 0) problems.push(`${goneCount} messages were in front of the log's begin`);
       if (missingBlocks > 0) problems.push(`${missingBlocks} blocks of entries are missing`);
       const wrong = count - (this.#matched.get(queue) ?? 0);
       if (wrong !== 0) problems.push(`${Math.abs(wrong)} entries do not point at their records`);
