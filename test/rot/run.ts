@@ -47,7 +47,7 @@ try {
 } finally {
   await rm(folder, { recursive: true, force: true });
 }
-for (const [kind, { cases, lostMessages, lostState }] of [...kinds].sort()) {
+for (const [kind, { cases, lostMessages, lostState }] of kinds) {
   out(`${kind}: ${cases} cases, ${lostMessages} messages lost, ${lostState} rows of state lost`);
 }
 const seconds = (performance.now() - beganMs) / 1_000;
