@@ -40,10 +40,10 @@ export const storeRebuildIndex: Command<Options, Rebuilt> = {
     ['rmq store rebuild-index /var/lib/rmq --output json', 'for a program'],
   ],
   async run(context, { folder }) {
-    const { openOffline } = await import('../../server/offline.ts');
+    const { openAndClose } = await import('../../server/offline.ts');
     const progress = progressOf(context, 'indexing');
     const ports = { files: new NodeFiles(), random: nodeRandom, clock: context.clock };
-    const report = await openOffline(brokerFolder(folder), ports, {
+    const report = await openAndClose(brokerFolder(folder), ports, {
       isRebuild: true,
       progress: progress.tell,
     });

@@ -2,7 +2,7 @@
 import { NodeFiles } from '../../platform/node-files.ts';
 import { nodeRandom } from '../../platform/node-random.ts';
 import { RmqError } from '../../protocol/errors.ts';
-import type { openOffline } from '../../server/offline.ts';
+import type { openAndClose } from '../../server/offline.ts';
 import type { MendedLog } from '../../server/store/tools/mend-log.ts';
 import type { StoreFinding } from '../../server/store/tools/verify-store.ts';
 import type { Command } from '../shared/command.ts';
@@ -63,7 +63,7 @@ async function* repair(
 ): AsyncGenerator<Repaired> {
   const files = new NodeFiles();
   const { mendLog } = await import('../../server/store/tools/mend-log.ts');
-  const { openOffline } = await import('../../server/offline.ts');
+  const { openAndClose } = await import('../../server/offline.ts');
   const { verifyStore } = await import('../../server/store/tools/verify-store.ts');
   const lock = await files.lockFolder(folder);
   try {
@@ -74,10 +74,10 @@ async function* repair(
     await lock.release();
   }
   const ports = { files, clock, random: nodeRandom };
-  yield* ofReport(await openOffline(folder, ports, { isRebuild: false, progress }));
+  yield* ofReport(await openAndClose(folder, ports, { isRebuild: false, progress }));
   let wrong = await disagreements(verifyStore(files, folder));
   if (wrong.length > 0) {
-    await openOffline(folder, ports, { isRebuild: true, progress });
+    await openAndClose(folder, ports, { isRebuild: true, progress });
     const detail = `built again from the log: ${wrong[0]?.part}: ${wrong[0]?.problem}`;
     yield { action: 'rebuilt', part: 'index', detail };
     wrong = await disagreements(verifyStore(files, folder));
@@ -89,7 +89,7 @@ function detailOf({ beginOffset, endOffset, problem }: MendedLog['lost'][number]
   return `${beginOffset} to ${endOffset}: ${problem}`;
 }
 
-function* ofReport(report: Awaited<ReturnType<typeof openOffline>>): Generator<Repaired> {
+function* ofReport(report: Awaited<ReturnType<typeof openAndClose>>): Generator<Repaired> {
   for (const detail of report.problems) yield { action: 'rebuilt', part: 'index', detail };
   if (report.truncatedBytes > 0) {
     yield { action: 'cut', part: 'log', detail: `${report.truncatedBytes} bytes of a torn tail` };

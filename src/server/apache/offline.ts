@@ -6,6 +6,7 @@ import { Broker } from '../broker/broker.ts';
 import type { Logger } from '../shared/logger.ts';
 import { levelDatabaseFactory } from '../store/index/level-database.ts';
 import { LogStore } from '../store/log-store.ts';
+import type { TellProgress } from '../store/options.ts';
 import { type Origin, readOrigin } from '../store/origin.ts';
 import { isMissing } from './folder.ts';
 
@@ -27,7 +28,11 @@ export interface OfflineStore {
 const segmentSizeDefault = 64 << 20;
 
 /** `folder` has the log; its database is made when it is missing. */
-export async function openOffline(ports: OfflinePorts, folder: string): Promise<OfflineStore> {
+export async function openOffline(
+  ports: OfflinePorts,
+  folder: string,
+  progress?: TellProgress,
+): Promise<OfflineStore> {
   const { files, clock, random, logger } = ports;
   const databaseFolder = `${folder}/index`;
   await files.makeFolder(folder);
@@ -47,6 +52,7 @@ export async function openOffline(ports: OfflinePorts, folder: string): Promise<
     minFreeBytes: 0,
     storeHost,
     origin,
+    ...(progress === undefined ? {} : { progress }),
   });
   const broker = new Broker({
     store,

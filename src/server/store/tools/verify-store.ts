@@ -5,13 +5,16 @@
 import type { Files } from '../../../platform/files.ts';
 import { getInt64 } from '../../../protocol/message/bytes.ts';
 import { javaHashCode } from '../../../protocol/message/java-hash.ts';
+import type { QueueOffset } from '../../../protocol/message/message.ts';
 import { findProperty } from '../../../protocol/message/properties.ts';
 import { PropertyName } from '../../../protocol/message/property-names.ts';
 import type { StoredRecord } from '../../../protocol/message/record.ts';
 import { isQueued } from '../../../protocol/message/sys-flag.ts';
 import { readCleanStop } from '../clean-stop.ts';
+import { lightQueuesOf, messageAt, partCount } from '../inner-batch.ts';
 import type { LogHole } from '../log/segment-walk.ts';
 import type { TellProgress } from '../options.ts';
+import { type Origin, readOrigin } from '../origin.ts';
 import { type IndexRows, type QueueRow, readIndex } from './index-rows.ts';
 import { verifyLog } from './verify-log.ts';
 
@@ -42,7 +45,8 @@ export async function* verifyStore(
   // Before the log: what is dispatched meanwhile is not missed.
   const index = await readIndex(files, folder, progress);
   const endOffset = note === undefined || note === 'damaged' ? 0 : note.endOffset;
-  const check = new QueueCheck(index);
+  const origin = await readOrigin(files, folder);
+  const check = new QueueCheck(index, origin);
   let logEnd = 0;
   const options = {
     keptOffset: Math.max(endOffset, index?.keptOffset ?? 0),
@@ -105,12 +109,14 @@ function noteFinding(
 /** Whether each entry points at its record, and each record has its entry. */
 class QueueCheck {
   readonly #index: IndexRows | undefined;
+  readonly #origin: Origin | undefined;
   readonly #matched = new Map<QueueRow, number>();
   readonly #unindexed = new Map<QueueRow, number>();
   readonly #holes: LogHole[] = [];
 
-  constructor(index: IndexRows | undefined) {
+  constructor(index: IndexRows | undefined, origin: Origin | undefined) {
     this.#index = index;
+    this.#origin = origin;
   }
 
   hole(hole: LogHole): void {
@@ -125,17 +131,38 @@ class QueueCheck {
     const index = this.#index;
     if (index === undefined || !isQueued(record.sysFlag)) return;
     if (record.physicalOffset >= index.dispatchedOffset) return;
-    const queue = index.queues.get(`${record.topic}/${record.queueId}`);
-    if (queue === undefined || record.queueOffset < queue.min || record.queueOffset >= queue.max) {
-      return;
+    if (this.#origin?.covers(record.physicalOffset) !== true) {
+      return this.#place(index, record, record, record.queueOffset, record.topic, record.queueId);
     }
-    const entry = index.entry(queue, record.queueOffset);
-    if (entry === undefined || entry.physicalOffset === record.physicalOffset) {
-      const isSame = entry?.storeSizeBytes === record.storeSizeBytes;
-      const counts =
-        isSame && entry.tagsCode === tagsCodeOf(record) ? this.#matched : this.#unindexed;
-      counts.set(queue, (counts.get(queue) ?? 0) + 1);
+    // Of Apache's broker: it may have several places.
+    for (let part = 0; part < partCount(record); part++) {
+      const queueOffset = (record.queueOffset + part) as QueueOffset; // as its part has it
+      const message = messageAt(record, queueOffset);
+      this.#place(index, record, message, queueOffset, record.topic, record.queueId);
     }
+    for (const { topic, queueOffset } of lightQueuesOf(record)) {
+      this.#place(index, record, record, queueOffset, topic, 0);
+    }
+  }
+
+  /** `message`: what the entry stands for. */
+  #place(
+    index: IndexRows,
+    record: StoredRecord,
+    message: { readonly properties: Uint8Array },
+    queueOffset: number,
+    topic: string,
+    queueId: number,
+  ): void {
+    const queue = index.queues.get(`${topic}/${queueId}`);
+    if (queue === undefined || queueOffset < queue.min || queueOffset >= queue.max) return;
+    const entry = index.entry(queue, queueOffset);
+    // Another record has the place since its topic was deleted and made again.
+    if (entry !== undefined && entry.physicalOffset !== record.physicalOffset) return;
+    const isSame =
+      entry?.storeSizeBytes === record.storeSizeBytes && entry.tagsCode === tagsCodeOf(message);
+    const counts = isSame ? this.#matched : this.#unindexed;
+    counts.set(queue, (counts.get(queue) ?? 0) + 1);
   }
 
   *findings(log: { readonly begin: number; readonly end: number }): Generator<StoreFinding> {
@@ -166,8 +193,8 @@ class QueueCheck {
   }
 }
 
-function tagsCodeOf(record: StoredRecord): number {
-  const tag = findProperty(record.properties, PropertyName.tags);
+function tagsCodeOf(message: { readonly properties: Uint8Array }): number {
+  const tag = findProperty(message.properties, PropertyName.tags);
   return tag === undefined || tag === '' ? 0 : javaHashCode(tag);
 }
 
