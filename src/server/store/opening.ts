@@ -138,7 +138,7 @@ export class Opening {
       truncatedBytes: scan.truncatedBytes,
       holes,
       missingMessages: this.#missingCount,
-      problems: [...index.problems],
+      problems: [...index.problems, ...(log.foreign?.problems ?? [])],
       minPhysicalOffset: log.beginOffset as PhysicalOffset, // offsets of the log
       maxPhysicalOffset: scan.endOffset as PhysicalOffset,
       rebuilt: (!isKnown || isAhead) && firstOffset !== scan.endOffset,

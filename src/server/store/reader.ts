@@ -11,7 +11,9 @@ import { blockEntryCount, type IndexedQueue } from './index/queue.ts';
 import type { QueueIndex } from './index/queue-index.ts';
 import { messageAt, standsForMore } from './inner-batch.ts';
 import type { CommitLog } from './log/commit-log.ts';
+import type { ChecksumTable } from './log/foreign-checksums.ts';
 import type { Segment } from './log/segment.ts';
+import { recordSizeMax } from './log/segment-walk.ts';
 import type { QueueEntry } from './message-store.ts';
 
 /** Records that lie this close together are read in one go. */
@@ -100,18 +102,25 @@ export class LogReader {
         end = entryEnd;
       }
       const bytes = await this.#readRange(begin, end - begin);
+      const table = await this.#checksumsAt(begin);
       for (let index = first; index < next; index++) {
         const entry = entries[index] as QueueEntry;
-        messages[index] = this.#decode(bytes, entry.physicalOffset - begin, entry);
+        messages[index] = this.#decode(bytes, begin, entry, table);
       }
       first = next;
     }
   }
 
-  #decode(bytes: Buffer, at: number, entry: QueueEntry): StoredMessage | undefined {
+  /** `bytes` begin at `begin`. */
+  #decode(
+    bytes: Buffer,
+    begin: number,
+    entry: QueueEntry,
+    table: ChecksumTable | undefined,
+  ): StoredMessage | undefined {
     const { physicalOffset: offset, storeSizeBytes } = entry;
-    const message = decodeRecord(bytes, at, bytes.length, RecordCheck.checksums);
-    if (message?.physicalOffset === offset && message.storeSizeBytes === storeSizeBytes) {
+    const message = this.#genuine(bytes.subarray(offset - begin), offset, table);
+    if (message?.storeSizeBytes === storeSizeBytes) {
       const { queueOffset } = entry;
       return standsForMore(message, queueOffset) ? messageAt(message, queueOffset) : message;
     }
@@ -119,6 +128,31 @@ export class LogReader {
       this.#logger.error('a record is damaged and cannot be served', { physicalOffset: offset });
     }
     return undefined;
+  }
+
+  /** The record at the beginning of `bytes`, when it is the one that was written at `offset`. */
+  #genuine(
+    bytes: Buffer,
+    offset: number,
+    table: ChecksumTable | undefined,
+  ): StoredMessage | undefined {
+    const record = decodeRecord(bytes, 0, bytes.length, RecordCheck.checksums);
+    if (record?.physicalOffset !== offset) return undefined;
+    if (record.hasChecksum) return record;
+    // One of another broker's, or what damage has made of one of ours.
+    const { foreign } = this.#log;
+    if (foreign === undefined || offset >= foreign.endOffset) return undefined;
+    const place = offset - (this.#segmentAt(offset)?.baseOffset ?? 0);
+    const isGenuine = table?.matches(place, bytes.subarray(0, record.storeSizeBytes)) ?? true;
+    return isGenuine ? record : undefined;
+  }
+
+  /** Of records that another broker wrote; see `foreign-checksums.ts`. */
+  async #checksumsAt(offset: number): Promise<ChecksumTable | undefined> {
+    const { foreign } = this.#log;
+    if (foreign === undefined || offset >= foreign.endOffset) return undefined;
+    const segment = this.#segmentAt(offset);
+    return segment === undefined ? undefined : await foreign.table(segment.baseOffset);
   }
 
   #segmentAt(offset: number): Segment | undefined {
@@ -143,14 +177,11 @@ export class LogReader {
     const layout = new RecordLayout();
     const head = await this.#readRange(offset, 64 << 10);
     const kind = layout.read(head, 0, head.length, RecordCheck.checksums);
-    if (kind === 'record') return this.#match(decodeRecord(head, 0, head.length), offset);
-    if (kind !== 'partial') return undefined;
+    const table = await this.#checksumsAt(offset);
+    if (kind === 'record') return this.#genuine(head, offset, table);
+    if (kind !== 'partial' || layout.size > recordSizeMax) return undefined;
     const whole = await this.#readRange(offset, layout.size);
-    return this.#match(decodeRecord(whole, 0, whole.length), offset);
-  }
-
-  #match(message: StoredMessage | undefined, offset: number): StoredMessage | undefined {
-    return message?.physicalOffset === offset ? message : undefined;
+    return this.#genuine(whole, offset, table);
   }
 
   /** Where the record that begins at `offset` ends; undefined when there is no whole one. */

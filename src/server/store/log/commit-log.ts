@@ -20,6 +20,7 @@ import {
 } from '../../../protocol/message/record.ts';
 import { assert } from '../../../util/assert.ts';
 import type { LogStoreOptions, StoreTuning } from '../options.ts';
+import { ForeignChecksums } from './foreign-checksums.ts';
 import { Segment } from './segment.ts';
 import { type Chunk, LogTail } from './tail.ts';
 
@@ -34,6 +35,8 @@ export class CommitLog {
   readonly folder: string;
   readonly segments: Segment[] = [];
   readonly tail: LogTail;
+  /** Undefined: all records are ours. */
+  readonly foreign: ForeignChecksums | undefined;
   /** Where the next record goes. */
   #endOffset = 0;
   /** Everything below is kept. */
@@ -62,6 +65,9 @@ export class CommitLog {
     this.#files = options.files;
     this.#clock = options.clock;
     this.folder = `${options.folder}/commitlog`;
+    const { files, folder, origin } = options;
+    this.foreign =
+      origin === undefined ? undefined : new ForeignChecksums(files, folder, origin.endOffset);
     this.tail = new LogTail(tuning.tailCacheBytes);
     this.#placement = new RecordPlacement(options.storeHost, true);
   }
@@ -293,6 +299,7 @@ export class CommitLog {
     } catch (error) {
       if (codeOf(error) !== 'ENOENT') throw error;
     }
+    await this.foreign?.remove(segment.baseOffset);
     await this.#files.syncFolder(this.folder);
   }
 

@@ -10,6 +10,7 @@ import { type RecordLayout, StoredRecord } from '../../../protocol/message/recor
 import type { Logger } from '../../shared/logger.ts';
 import type { TellProgress } from '../options.ts';
 import type { CommitLog } from './commit-log.ts';
+import { ChecksumDraft } from './foreign-checksums.ts';
 import type { Segment } from './segment.ts';
 import { type LogHole, type ReadLog, type SegmentEnd, SegmentWalk } from './segment-walk.ts';
 import { readRest } from './torn-tail.ts';
@@ -92,14 +93,28 @@ class LogScan {
 
   async #walk(segment: Segment): Promise<void> {
     const begin = Math.max(this.#options.fromOffset, segment.baseOffset);
+    const { baseOffset } = segment;
+    const { foreign } = this.#log;
+    const table = await foreign?.table(baseOffset);
+    const isForeign = (offset: number): boolean => offset < (foreign?.endOffset ?? 0);
+    // Only a whole reading of the segment has all of its records.
+    const draft = begin === baseOffset && table === undefined ? new ChecksumDraft() : undefined;
     let count = 0;
     const walk = new SegmentWalk({
+      isGenuine: (bytes, offset) => {
+        if (!isForeign(offset)) return false;
+        return table?.matches(offset - baseOffset, bytes) ?? true;
+      },
       read: (target, at, size, offset) => segment.read(target, at, size, offset),
       endOffset: segment.endOffset,
       visitor: {
         record: (bytes: Buffer, at: number, layout: RecordLayout) => {
           if (count++ === 0) this.#leave(begin);
           const record = new StoredRecord(bytes, at, layout);
+          if (!layout.hasChecksum) {
+            const place = record.physicalOffset - baseOffset;
+            draft?.add(place, bytes.subarray(at, at + layout.size));
+          }
           segment.lastStoreTimestampMs = record.storeTimestampMs;
           this.#dispatch(record);
         },
@@ -111,6 +126,7 @@ class LogScan {
       },
     });
     const end = await walk.run(begin);
+    if (draft !== undefined && isForeign(baseOffset)) await foreign?.keep(baseOffset, draft);
     if (count === 0 && this.#last?.end.isClosed === false && !end.isClosed) {
       // Made ahead, behind the end of the log.
       if ((await readRest(restOf(segment), begin)).endOffset === begin) return;

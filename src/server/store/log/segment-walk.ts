@@ -21,7 +21,7 @@ import {
 
 const readSizeBytes = 1 << 20;
 /** Larger sizes are not believed, so that a flipped bit costs no memory. */
-const recordSizeMax = 256 << 20;
+export const recordSizeMax: number = 256 << 20;
 /** How far, and at how many places, the end of a record is looked for that may have others inside. */
 const aroundSizeMax = 8 << 20;
 const aroundCountMax = 64;
@@ -46,6 +46,9 @@ export interface WalkVisitor {
   progress?(offset: number): Promise<void> | void;
 }
 
+/** Whether a record that carries no checksum over all of it is what it was. */
+export type IsGenuine = (record: Uint8Array, offset: number) => boolean;
+
 export interface SegmentEnd {
   /** Behind the last whole record, or the segment's end when it is closed. */
   readonly offset: number;
@@ -62,6 +65,7 @@ export class SegmentWalk {
   /** Where the next segment begins; undefined: nobody knows, any closing blank is believed. */
   readonly #endOffset: number | undefined;
   readonly #visitor: WalkVisitor;
+  readonly #isGenuine: IsGenuine | undefined;
   readonly #layout = new RecordLayout();
   #problem = '';
   #bytes: Buffer = Buffer.alloc(0);
@@ -75,10 +79,12 @@ export class SegmentWalk {
     readonly read: ReadLog;
     readonly endOffset: number | undefined;
     readonly visitor: WalkVisitor;
+    readonly isGenuine?: IsGenuine | undefined;
   }) {
     this.#read = options.read;
     this.#endOffset = options.endOffset;
     this.#visitor = options.visitor;
+    this.#isGenuine = options.isGenuine;
   }
 
   /** From the begin of a record on. */
@@ -132,6 +138,13 @@ export class SegmentWalk {
     if (kind === 'record') {
       const named = RecordField.physicalOffset(this.#bytes, offset - this.#begin);
       if (named !== offset) return this.#bad('a record names another offset');
+      if (this.#isGenuine !== undefined && !this.#layout.hasChecksum) {
+        const at = offset - this.#begin;
+        const record = this.#bytes.subarray(at, at + this.#layout.size);
+        if (!this.#isGenuine(record, offset)) {
+          return this.#bad('the record does not match the checksum kept beside the log');
+        }
+      }
     }
     return kind;
   }

@@ -5,8 +5,10 @@
  */
 import type { Files } from '../../../platform/files.ts';
 import { readCleanStop } from '../clean-stop.ts';
+import { ForeignChecksums } from '../log/foreign-checksums.ts';
 import type { LogHole } from '../log/segment-walk.ts';
 import type { TellProgress } from '../options.ts';
+import { readOrigin } from '../origin.ts';
 import { readIndex } from './index-rows.ts';
 import { mendRecord } from './mend-record.ts';
 import { segmentNames, verifyLog } from './verify-log.ts';
@@ -33,8 +35,12 @@ export async function mendLog(
   const noted = note === undefined || note === 'damaged' ? 0 : note.endOffset;
   const keptOffset = Math.max(noted, index?.keptOffset ?? 0);
   const { progress } = options;
+  const origin = await readOrigin(files, folder);
+  const foreign =
+    origin === undefined ? undefined : new ForeignChecksums(files, folder, origin.endOffset);
   const verify = verifyLog(files, folder, {
     keptOffset,
+    foreign,
     hole: (hole) => holes.push(hole),
     ...(progress === undefined ? {} : { progress }),
   });

@@ -7,6 +7,7 @@
 import type { Files, OpenFile } from '../../../platform/files.ts';
 import { RmqError } from '../../../protocol/errors.ts';
 import { StoredRecord } from '../../../protocol/message/record.ts';
+import type { ForeignChecksums } from '../log/foreign-checksums.ts';
 import { type LogHole, type ReadLog, SegmentWalk } from '../log/segment-walk.ts';
 import { readRest } from '../log/torn-tail.ts';
 import type { TellProgress } from '../options.ts';
@@ -32,6 +33,8 @@ export interface VerifyLogOptions {
   readonly record?: (record: StoredRecord) => void;
   readonly hole?: (hole: LogHole) => void;
   readonly progress?: TellProgress;
+  /** Of records that another broker wrote; undefined: there are none. */
+  readonly foreign?: ForeignChecksums | undefined;
 }
 
 /**
@@ -114,9 +117,14 @@ class SegmentCheck {
     const read: ReadLog = (target, at, size, offset) =>
       this.#file.read(target, at, size, offset - this.#base);
     let lastEnd = this.#base;
+    const { foreign } = this.#options;
+    const table = await foreign?.table(this.#base);
+    const isForeign = (offset: number): boolean => offset < (foreign?.endOffset ?? 0);
     const walk = new SegmentWalk({
       read,
       endOffset: this.#next,
+      isGenuine: (record, offset) =>
+        isForeign(offset) && (table?.matches(offset - this.#base, record) ?? true),
       visitor: {
         record: (bytes, at, layout) => {
           this.#recordCount++;

@@ -12,6 +12,7 @@ import type { StoredRecord } from '../../../protocol/message/record.ts';
 import { isQueued } from '../../../protocol/message/sys-flag.ts';
 import { readCleanStop } from '../clean-stop.ts';
 import { lightQueuesOf, messageAt, partCount } from '../inner-batch.ts';
+import { ForeignChecksums } from '../log/foreign-checksums.ts';
 import type { LogHole } from '../log/segment-walk.ts';
 import type { TellProgress } from '../options.ts';
 import { type Origin, readOrigin } from '../origin.ts';
@@ -47,11 +48,14 @@ export async function* verifyStore(
   const endOffset = note === undefined || note === 'damaged' ? 0 : note.endOffset;
   const origin = await readOrigin(files, folder);
   const check = new QueueCheck(index, origin);
+  const foreign =
+    origin === undefined ? undefined : new ForeignChecksums(files, folder, origin.endOffset);
   let logEnd = 0;
   const options = {
     keptOffset: Math.max(endOffset, index?.keptOffset ?? 0),
     record: (record: StoredRecord) => check.record(record),
     hole: (hole: LogHole) => check.hole(hole),
+    foreign,
     ...(progress === undefined ? {} : { progress }),
   };
   let logBegin: number | undefined;
@@ -73,6 +77,8 @@ export async function* verifyStore(
     yield* limited(missingSegments(index, check));
     yield* limited(deliveryFindings(index));
   }
+  const problems = foreign?.problems ?? [];
+  if (problems.length > 0) yield finding('checksums', problems.length, problems);
   if (note !== undefined) yield noteFinding(note, index);
 }
 
