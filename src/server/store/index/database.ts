@@ -23,8 +23,8 @@ export interface Database {
   clear(range: DatabaseRange): Promise<void>;
 }
 
-/** Makes a database that is not open yet; called again after an unreadable one was moved aside. */
-export type DatabaseFactory = () => Database;
+/** Makes a database that is not open yet. `folder`: elsewhere than usual, while a damaged one is replaced. */
+export type DatabaseFactory = (folder?: string) => Database;
 
 /** Behind every key that starts with a prefix, in the order of UTF-8 bytes. */
 export const keyRangeEnd = '\u{10ffff}';

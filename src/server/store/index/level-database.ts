@@ -7,8 +7,8 @@ import type { Database, DatabaseFactory } from './database.ts';
 /** LevelDB in `folder`, which is made when it is missing. */
 export async function levelDatabaseFactory(folder: string): Promise<DatabaseFactory> {
   const { Level } = await import('level');
-  return () =>
-    new Level<string, Uint8Array>(folder, {
+  return (elsewhere) =>
+    new Level<string, Uint8Array>(elsewhere ?? folder, {
       keyEncoding: 'utf8',
       valueEncoding: 'view',
       // Of a damaged block that is not compressed, what was not hit can still be read.

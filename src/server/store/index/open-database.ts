@@ -7,7 +7,7 @@ import type { Files } from '../../../platform/files.ts';
 import type { Logger } from '../../shared/logger.ts';
 import { withoutChecksum } from './checked-database.ts';
 import type { Database, DatabaseFactory, DatabaseOperation } from './database.ts';
-import { checkLevelFolder, type LevelContent, readLevelFolder } from './level/level-folder.ts';
+import { checkLevelFolder, readLevelFolder } from './level/level-folder.ts';
 
 /** Tables that are read whole at each start; of larger databases the rest is checked row by row when used. */
 const tableCheckBytesMax = 16 << 20;
@@ -21,22 +21,26 @@ export interface OpenedDatabase {
   readonly salvaged: ReadonlyMap<string, Buffer> | undefined;
 }
 
-/** `isKept`: which rows of a damaged database go into the new one. */
-export async function openDatabase(options: {
+interface OpenOptions {
   readonly files: Files;
   /** Undefined: not on disk. */
   readonly folder: string | undefined;
   readonly open: DatabaseFactory;
-  readonly isKept: (key: string) => boolean;
+  /** What of the rows of a damaged database goes into the new one; values with their checksums. */
+  readonly takeOver: (rows: ReadonlyMap<string, Buffer>) => Iterable<readonly [string, Buffer]>;
   readonly nowMs: number;
   readonly logger: Logger;
-}): Promise<OpenedDatabase> {
-  const { files, folder, open, logger, nowMs } = options;
+}
+
+/** @throws the database's error when it is not damaged and cannot be opened all the same. */
+export async function openDatabase(options: OpenOptions): Promise<OpenedDatabase> {
+  const { files, folder, open } = options;
   if (folder === undefined) {
     const database = open();
     await database.open();
     return { database, problems: [], salvaged: undefined };
   }
+  await finishReplacement(files, folder);
   const problems = (await checkLevelFolder(files, folder, tableCheckBytesMax)).map(sentenceOf);
   if (problems.length === 0) {
     const database = open();
@@ -44,21 +48,73 @@ export async function openDatabase(options: {
       await database.open();
       return { database, problems, salvaged: undefined };
     } catch (error) {
+      if (codeOf(error) === 'LEVEL_LOCKED') throw error;
       problems.push(`it cannot be opened: ${reasonOf(error)}`);
     }
   }
-  const content = await readLevelFolder(files, folder, { isGenuine });
+  const salvaged = await replace(options, folder, problems);
+  const database = open();
+  await database.open();
+  return { database, problems, salvaged };
+}
+
+/** Where the new database is made, until it has all that it is to have. */
+const newSuffix = '.new';
+
+/**
+ * Makes a new database of what is whole in the old one, and then puts it in its place. Cut short at any time, it
+ * is done again, or is done.
+ */
+async function replace(
+  { files, open, takeOver, nowMs, logger }: OpenOptions,
+  folder: string,
+  problems: readonly string[],
+): Promise<ReadonlyMap<string, Buffer>> {
+  const made = folder + newSuffix;
   const movedTo = `${folder}.damaged-${nowMs}`;
   logger.error('the index is damaged, it is built again', {
     problems: problems.join('; '),
     movedTo,
   });
-  await files.rename(folder, movedTo);
-  const database = open();
-  await database.open();
+  const content = await readLevelFolder(files, folder, { isGenuine });
   const rows = content?.rows ?? new Map<string, Buffer>();
-  await fill(database, rows, options.isKept);
-  return { database, problems, salvaged: rows };
+  await removeDatabase(files, made);
+  const database = open(made);
+  await database.open();
+  await fill(database, takeOver(rows));
+  await database.close();
+  await files.rename(folder, movedTo);
+  await files.rename(made, folder);
+  await files.syncFolder(parentOf(folder));
+  return rows;
+}
+
+/** The damaged database had been moved away, the new one not yet put there. */
+async function finishReplacement(files: Files, folder: string): Promise<void> {
+  if ((await isThere(files, folder)) || !(await isThere(files, folder + newSuffix))) return;
+  await files.rename(folder + newSuffix, folder);
+  await files.syncFolder(parentOf(folder));
+}
+
+/** What is left of one that was being made; LevelDB's folders have no folders in them. */
+async function removeDatabase(files: Files, folder: string): Promise<void> {
+  if (!(await isThere(files, folder))) return;
+  for (const name of await files.list(folder)) await files.remove(`${folder}/${name}`);
+  await files.removeFolder(folder);
+}
+
+async function isThere(files: Files, path: string): Promise<boolean> {
+  try {
+    await files.stat(path);
+    return true;
+  } catch (error) {
+    if ((error as { code?: unknown }).code === 'ENOENT') return false;
+    throw error;
+  }
+}
+
+function parentOf(path: string): string {
+  return path.slice(0, Math.max(0, path.lastIndexOf('/')));
 }
 
 /** Whether a stored value is what was written under its key. */
@@ -68,12 +124,10 @@ export function isGenuine(key: string, stored: Buffer): boolean {
 
 async function fill(
   database: Database,
-  rows: LevelContent['rows'],
-  isKept: (key: string) => boolean,
+  rows: Iterable<readonly [key: string, value: Buffer]>,
 ): Promise<void> {
   let operations: DatabaseOperation[] = [];
   for (const [key, value] of rows) {
-    if (!isKept(key)) continue;
     operations.push({ type: 'put', key, value });
     if (operations.length < rowsPerBatch) continue;
     await database.batch(operations, { sync: false });
@@ -88,6 +142,12 @@ function sentenceOf(one: {
   readonly problem: string;
 }): string {
   return `${one.file} at ${one.at}: ${one.problem}`;
+}
+
+function codeOf(error: unknown): unknown {
+  const cause =
+    error instanceof Error ? (error.cause as { code?: unknown } | undefined) : undefined;
+  return cause?.code;
 }
 
 /** LevelDB's own words are in the cause. */

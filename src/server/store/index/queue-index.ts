@@ -16,7 +16,7 @@ import { assert } from '../../../util/assert.ts';
 import type { Logger } from '../../shared/logger.ts';
 import type { StateRange, StateRows, StateSource } from '../message-store.ts';
 import type { StoreTuning } from '../options.ts';
-import { CheckedDatabase, withoutChecksum } from './checked-database.ts';
+import { CheckedDatabase, withChecksum, withoutChecksum } from './checked-database.ts';
 import type { DatabaseFactory, DatabaseOperation } from './database.ts';
 import { keyRangeEnd } from './database.ts';
 import { openDatabase } from './open-database.ts';
@@ -96,18 +96,22 @@ export class QueueIndex {
       files,
       folder,
       open,
-      isKept: (key) => key.startsWith(statePrefix),
+      takeOver: (rows) => this.#takeOver(rows),
       nowMs: this.#clock.nowMs(),
       logger: this.#logger,
     });
     this.problems.push(...problems);
     this.#opened = new CheckedDatabase(database, (key) => this.#damaged(key));
-    const stored = salvaged?.get(dispatchedKey);
-    const value = stored === undefined ? undefined : withoutChecksum(dispatchedKey, stored);
-    if (value === undefined) return;
-    const [dispatched = 0, , synced = 0, batches = 0] = text(value).split(' ').map(Number);
-    this.#keptBefore = Math.min(dispatched, synced);
-    this.batchCount = batches;
+    if (salvaged !== undefined) this.batchCount = positionOf(salvaged).batches;
+  }
+
+  /** State that the log cannot give back, and how much of the log there was. */
+  *#takeOver(rows: ReadonlyMap<string, Buffer>): Generator<readonly [string, Buffer]> {
+    for (const [key, value] of rows) {
+      if (key.startsWith(statePrefix) && !this.#isDerived(key)) yield [key, value];
+    }
+    const { kept } = positionOf(rows);
+    yield [keptKey, withChecksum(keptKey, Buffer.from(String(kept)))];
   }
 
   #damaged(key: string): void {
@@ -471,6 +475,18 @@ function rowOf(queue: IndexedQueue): Buffer {
     max: queue.max,
   };
   return Buffer.from(JSON.stringify(row));
+}
+
+/** Of rows as they are stored. */
+function positionOf(rows: ReadonlyMap<string, Buffer>): {
+  readonly kept: number;
+  readonly batches: number;
+} {
+  const stored = rows.get(dispatchedKey);
+  const value = stored === undefined ? undefined : withoutChecksum(dispatchedKey, stored);
+  const [dispatched = 0, , synced = 0, batches = 0] =
+    value === undefined ? [] : text(value).split(' ').map(Number);
+  return { kept: Math.min(dispatched, synced), batches };
 }
 
 function text(bytes: Uint8Array): string {

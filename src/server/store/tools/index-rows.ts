@@ -1,7 +1,7 @@
 /** The rows of a store's database, read from its files, and what they say. Reads only, also beside a broker. */
 import type { Files } from '../../../platform/files.ts';
 import { withoutChecksum } from '../index/checked-database.ts';
-import { type LevelProblem, readLevelFolder } from '../index/level/level-folder.ts';
+import { type LevelProblem, missingFile, readLevelFolder } from '../index/level/level-folder.ts';
 import { isGenuine } from '../index/open-database.ts';
 import { blockEntryCount, decodeBlock, hex, type IndexedEntry } from '../index/queue.ts';
 import type { TellProgress } from '../options.ts';
@@ -103,7 +103,7 @@ export async function readIndex(
     const options = { isGenuine: look, ...(progress === undefined ? {} : { progress }) };
     const content = await readLevelFolder(files, `${folder}/index`, options);
     if (content === undefined) return undefined;
-    const isMerging = content.problems.some(({ problem }) => problem === 'the file is missing');
+    const isMerging = content.problems.some(({ problem }) => problem === missingFile);
     if (isMerging && attempt < attemptCountMax) continue;
     const rows = new Map<string, Buffer>();
     for (const [key, stored] of content.rows) {

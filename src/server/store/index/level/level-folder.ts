@@ -12,6 +12,9 @@ import { ByteReader, Malformed } from './byte-reader.ts';
 import { readLogFile } from './log-file.ts';
 import { readTable } from './table-file.ts';
 
+/** A file that the database consists of. */
+export const missingFile = 'the file is missing or cannot be read';
+
 export interface LevelProblem {
   readonly file: string;
   /** In the file. */
@@ -47,7 +50,7 @@ export async function readLevelFolder(
     options.progress?.({ doneBytes, totalBytes: live.totalBytes });
     const file = await readOrUndefined(files, `${folder}/${name}`);
     if (file === undefined) {
-      problems.push({ file: name, at: 0, problem: 'the file is missing' });
+      problems.push({ file: name, at: 0, problem: missingFile });
       continue;
     }
     doneBytes += file.length;
@@ -75,7 +78,7 @@ export async function checkLevelFolder(
       if (tableBytes > tableBytesMax) continue;
     }
     const file = await readOrUndefined(files, `${folder}/${name}`);
-    if (file === undefined) problems.push({ file: name, at: 0, problem: 'the file is missing' });
+    if (file === undefined) problems.push({ file: name, at: 0, problem: missingFile });
     else problems.push(...readOne(name, file, live.sizes.get(name), undefined));
   }
   return problems;
@@ -138,7 +141,7 @@ async function liveFiles(files: Files, folder: string): Promise<LiveFiles | unde
     live = [...tables, ...logs];
     if (!logs.some((name) => numberOf(name) === manifest.logNumber)) {
       const file = `${String(manifest.logNumber).padStart(6, '0')}.log`;
-      problems.push({ file, at: 0, problem: 'the file is missing' });
+      problems.push({ file, at: 0, problem: missingFile });
     }
   }
   const sizes = new Map<string, number>();
@@ -177,7 +180,7 @@ async function readManifest(
   const name = /^(MANIFEST-\d+)\n$/.exec(current?.toString('latin1') ?? '')?.[1];
   if (name === undefined) return wrong('CURRENT', 0, 'the file is missing or names no manifest');
   const file = await readOrUndefined(files, `${folder}/${name}`);
-  if (file === undefined) return wrong(name, 0, 'the file is missing');
+  if (file === undefined) return wrong(name, 0, missingFile);
   const { records, damagedAt } = readLogFile(file);
   if (damagedAt >= 0) return wrong(name, damagedAt, 'the manifest does not match its checksum');
   const tables = new Map<number, number>();
@@ -307,11 +310,13 @@ async function listOrNothing(files: Files, folder: string): Promise<string[]> {
   }
 }
 
+/** Undefined: it is not there, or the disk does not give it. */
 async function readOrUndefined(files: Files, path: string): Promise<Buffer | undefined> {
   try {
     return await files.readFile(path);
   } catch (error) {
-    if ((error as { code?: unknown }).code === 'ENOENT') return undefined;
+    const { code } = error as { code?: unknown };
+    if (code === 'ENOENT' || code === 'EIO') return undefined;
     throw error;
   }
 }
