@@ -45,6 +45,7 @@ export class LogReader {
         // Retention may have moved on meanwhile, or entries may have left memory: ask again.
         if (entries.length === 0 && begin < queue.max) {
           const now = queue.recent(Math.max(begin, queue.min), maxCount);
+          if (now === undefined) this.#index.misses(queue, begin);
           return reply(now ?? missing(queue, begin));
         }
         return reply(entries);
@@ -288,6 +289,6 @@ function missing(queue: IndexedQueue, offset: number): RmqError {
   return new RmqError(
     'STORE_CORRUPT',
     `queue ${queue.queueId} of ${queue.topic} has no index entry for offset ${offset}`,
-    { hint: 'stop the broker and delete the index folder; it is built again from the log' },
+    { hint: 'restart the broker: the index is built again from the log' },
   );
 }

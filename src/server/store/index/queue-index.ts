@@ -115,7 +115,7 @@ export class QueueIndex {
   }
 
   #damaged(key: string): void {
-    const problem = `row ${key} does not match its checksum`;
+    const problem = `row ${key} is missing or does not match its checksum`;
     if (this.problems.includes(problem)) return;
     this.problems.push(problem);
     this.#logger.error('a row of the index is damaged', { key });
@@ -123,6 +123,11 @@ export class QueueIndex {
     if (key.startsWith(statePrefix) && !this.#isDerived(key)) this.#dropped.push(key);
     else this.isDamaged = true;
     if (!this.#isHeld) this.request();
+  }
+
+  /** An entry that should be there is not: the next start builds the index again. */
+  misses(queue: IndexedQueue, offset: number): void {
+    this.#damaged(queue.blockKey(Math.floor(offset / blockEntryCount)));
   }
 
   #isDerived(key: string): boolean {

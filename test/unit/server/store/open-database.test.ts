@@ -106,7 +106,7 @@ test.each([1, 2])('cut short at rename %d, it is finished the next time', async 
 test('one that somebody has open is left alone', async () => {
   const folder = await folderWithDatabase();
   const first = await open(folder);
-  await expect(open(folder)).rejects.toThrow();
+  await expect(open(folder)).rejects.toThrow('failed to open');
   expect((await rowsOf(first.database)).size).toBe(rowCount);
   expect(await readdir(`${folder}/..`)).toEqual(['index']);
 });
