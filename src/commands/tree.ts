@@ -52,6 +52,7 @@ export const commandTree: readonly (NounEntry | CommandEntry)[] = [
     name: 'store',
     summary: 'Look into the data folder of a broker, and mend it',
     commands: [
+      { name: 'export', load: async () => (await import('./store/export.ts')).storeExport },
       { name: 'import', load: async () => (await import('./store/import.ts')).storeImport },
       { name: 'inspect', load: async () => (await import('./store/inspect.ts')).storeInspect },
       { name: 'verify', load: async () => (await import('./store/verify.ts')).storeVerify },

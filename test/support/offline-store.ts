@@ -1,8 +1,11 @@
 /** Imports, exports and looks into stores on the disk, without a server. */
+import { createHash } from 'node:crypto';
 import { nodeClock } from '../../src/platform/node-clock.ts';
 import { NodeFiles } from '../../src/platform/node-files.ts';
 import { nodeRandom } from '../../src/platform/node-random.ts';
 import type { StoredMessage } from '../../src/protocol/message/message.ts';
+import { encodeStoredMessage } from '../../src/protocol/message/record.ts';
+import { type ExportReport, exportApache } from '../../src/server/apache/export.ts';
 import { type ImportReport, importApache } from '../../src/server/apache/import.ts';
 import { openOffline } from '../../src/server/apache/offline.ts';
 import type { Broker } from '../../src/server/broker/broker.ts';
@@ -58,4 +61,59 @@ export async function messagesOf(
     from = (from + read.length) as typeof from; // offsets of this queue
   }
   return found;
+}
+
+export function exportStore(dataDir: string, to: string): Promise<ExportReport> {
+  const { signal } = new AbortController();
+  return exportApache({ ...diskPorts, dataDir, to, progress: () => {}, signal });
+}
+
+/** What a store holds, for comparing: of the system only what shows to users. */
+export interface StoreContent {
+  readonly messages: readonly string[];
+  readonly queues: readonly string[];
+  readonly topics: readonly string[];
+  readonly groups: readonly string[];
+  readonly offsets: readonly string[];
+  readonly timers: readonly string[];
+  readonly transactions: readonly string[];
+}
+
+export function contentOf(dataDir: string): Promise<StoreContent> {
+  return withStore(dataDir, async ({ store, broker }) => {
+    const messages: string[] = [];
+    const queues: string[] = [];
+    for (const queue of store.queues()) {
+      const name = `${queue.topic} ${queue.queueId}`;
+      queues.push(`${name} ${queue.minOffset} ${queue.maxOffset}`);
+      for (const message of await messagesOf(store, queue)) {
+        const digest = message === undefined ? 'lost' : digestOfRecord(message);
+        messages.push(`${name} ${message?.queueOffset} ${message?.physicalOffset} ${digest}`);
+      }
+    }
+    const timers: string[] = [];
+    for await (const [key, value] of store.loadState('timer/')) {
+      // The counts stand before the timers.
+      if (!key.startsWith('timer/!')) timers.push(`${key} ${Buffer.from(value).toString('utf8')}`);
+    }
+    const offsets = broker
+      .listOffsets(undefined)
+      .filter(({ group }) => !group.startsWith('CID_RMQ_SYS_'));
+    const halves = [...broker.openTransactions()].map(({ physicalOffset }) => `${physicalOffset}`);
+    return {
+      messages: messages.sort(),
+      queues: queues.sort(),
+      topics: (await broker.listTopics()).map((one) => JSON.stringify(one)).sort(),
+      groups: (await broker.listGroups()).map((one) => JSON.stringify(one)).sort(),
+      offsets: offsets
+        .map((one) => `${one.group} ${one.topic} ${one.queueId} ${one.offset}`)
+        .sort(),
+      timers: timers.sort(),
+      transactions: halves.sort(),
+    };
+  });
+}
+
+function digestOfRecord(message: StoredMessage): string {
+  return createHash('sha1').update(encodeStoredMessage(message)).digest('hex');
 }

@@ -32,6 +32,8 @@ export const PropertyName = {
   timerDeleteUniqueKey: 'TIMER_DEL_UNIQKEY',
   /** Ours: the timer that ends with this record; broker/schedule/timer-record.ts. */
   timerSource: 'TIMER_SOURCE',
+  /** Ours, in exported stores: an empty message in the place of one that damage took; server/apache. */
+  lost: 'RMQ_LOST',
   popCheckpoint: 'POP_CK',
   firstPopTime: '1ST_POP_TIME',
   originGroup: 'ORIGIN_GROUP',

@@ -24,6 +24,7 @@ import type {
   DeadLetterRequest,
   EndTransactionRequest,
   GroupConfig,
+  HalfMessage,
   KeyQuery,
   LiteSubscriptionRequest,
   LiteUnsubscribed,
@@ -189,6 +190,16 @@ export class Broker implements BrokerApi {
     for (const consumed of known.consumed) this.#delivery.adopt(consumed);
     for (const { group, topic } of known.forbidden) await this.#forbidden.set(group, topic, true);
     await this.store.writeStateNow();
+  }
+
+  /** Nobody has decided about these. */
+  openTransactions(): Iterable<HalfMessage> {
+    return this.#transactions.open.all();
+  }
+
+  /** What groups may not consume. */
+  listForbidden(): readonly { readonly group: string; readonly topic: string }[] {
+    return this.#forbidden.all();
   }
 
   /** What groups were shown and have not finished. */

@@ -17,6 +17,11 @@ const partSizeMin = 22;
 
 const lightTopicPrefix = '%LMQ%';
 
+/** Whether an export wrote it in the place of a message that was lost. */
+export function isStandIn({ body, properties }: StoredMessage): boolean {
+  return body.length === 0 && findProperty(properties, PropertyName.lost) !== undefined;
+}
+
 /** Queue offsets that the record takes; 1 for all but inner batches. */
 export function partCount(record: StoredMessage): number {
   if ((record.sysFlag & SysFlag.innerBatch) === 0) return 1;

@@ -9,7 +9,7 @@ import { isQueued } from '../../protocol/message/sys-flag.ts';
 import { readCleanStop, removeCleanStop } from './clean-stop.ts';
 import type { IndexedQueue } from './index/queue.ts';
 import { indexRecord, type QueueIndex } from './index/queue-index.ts';
-import { lightQueuesOf, messageAt, partCount } from './inner-batch.ts';
+import { isStandIn, lightQueuesOf, messageAt, partCount } from './inner-batch.ts';
 import type { CommitLog } from './log/commit-log.ts';
 import { type Scan, scanLog } from './log/recovery.ts';
 import { type SegmentList, segmentsKey } from './log/segment-list.ts';
@@ -217,9 +217,12 @@ export class Opening {
 
   #redispatch(record: StoredMessage): boolean {
     if (!isQueued(record.sysFlag)) return false;
+    const isForeign = this.#options.origin?.covers(record.physicalOffset) === true;
+    // The offset that it stands for is as empty as before.
+    if (isForeign && isStandIn(record)) return false;
     const queue = this.#index.queue(record.topic, record.queueId);
     if (!this.#goTo(queue, record.queueOffset, record.physicalOffset)) return false;
-    if (this.#options.origin?.covers(record.physicalOffset) === true) this.#indexForeign(record);
+    if (isForeign) this.#indexForeign(record);
     else indexRecord(this.#index, queue, record, record);
     return true;
   }

@@ -31,6 +31,13 @@ export class Forbidden implements StateSource {
     return this.#keys.size > 0 && this.#keys.has(`${group}@${topic}`);
   }
 
+  all(): readonly { readonly group: string; readonly topic: string }[] {
+    return [...this.#keys].map((key) => {
+      const [group = '', topic = ''] = key.split('@');
+      return { group, topic };
+    });
+  }
+
   /** Resolves once it survives a power cut. */
   async set(group: string, topic: string, isForbidden: boolean): Promise<void> {
     const key = `${group}@${topic}`;
