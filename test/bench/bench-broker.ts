@@ -1,4 +1,4 @@
-/** A broker on a disk of its own, with the index in memory; shared by the benchmarks. */
+/** A broker on a disk of its own; shared by the benchmarks. */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -7,7 +7,10 @@ import { NodeFiles } from '../../src/platform/node-files.ts';
 import { nodeRandom } from '../../src/platform/node-random.ts';
 import { Broker } from '../../src/server/broker/broker.ts';
 import { silentLogger } from '../../src/server/shared/logger.ts';
-import { memoryDatabaseFactory } from '../../src/server/store/index/level-database.ts';
+import {
+  levelDatabaseFactory,
+  memoryDatabaseFactory,
+} from '../../src/server/store/index/level-database.ts';
 import { LogStore } from '../../src/server/store/log-store.ts';
 
 const host = { address: Buffer.from([127, 0, 0, 1]), port: 10_911 };
@@ -17,14 +20,22 @@ export interface Bench {
   stop(): Promise<void>;
 }
 
-export async function startBroker(flush: 'sync' | 'async'): Promise<Bench> {
+/** `index`: in memory, or LevelDB on disk. */
+export async function startBroker(
+  flush: 'sync' | 'async',
+  index: 'memory' | 'level' = 'memory',
+): Promise<Bench> {
   const folder = await mkdtemp(join(tmpdir(), 'rmq-bench-'));
+  const databaseFolder = index === 'level' ? join(folder, 'index') : undefined;
   const store = new LogStore({
     files: new NodeFiles(),
     clock: nodeClock,
     logger: silentLogger,
-    openDatabase: await memoryDatabaseFactory(),
-    databaseFolder: undefined,
+    openDatabase:
+      databaseFolder === undefined
+        ? await memoryDatabaseFactory()
+        : await levelDatabaseFactory(databaseFolder),
+    databaseFolder,
     folder: join(folder, 'store'),
     flush,
     segmentSizeBytes: 64 << 20,

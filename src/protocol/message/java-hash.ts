@@ -2,7 +2,12 @@
 
 /** The hash as a signed 32-bit number: h = 31·h + c over UTF-16 code units. */
 export function javaHashCode(text: string): number {
-  let hash = 0;
+  return javaHashBehind(0, text);
+}
+
+/** The hash of two texts, one behind the other, of which the first one's hash is known. */
+export function javaHashBehind(before: number, text: string): number {
+  let hash = before;
   for (let index = 0; index < text.length; index++) {
     hash = (Math.imul(hash, 31) + text.charCodeAt(index)) | 0;
   }

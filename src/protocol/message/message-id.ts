@@ -1,6 +1,6 @@
 /** The two ids a message has; facts/remoting.md §12.4. */
 
-import { getInt32, getInt64, putInt32, putInt64 } from './bytes.ts';
+import { getInt32, getInt64, putInt32 } from './bytes.ts';
 import type { PhysicalOffset, RecordHost } from './message.ts';
 
 /**
@@ -8,12 +8,17 @@ import type { PhysicalOffset, RecordHost } from './message.ts';
  * physical offset (8): 32 or 56 digits.
  */
 export function encodeOffsetMessageId(host: RecordHost, offset: PhysicalOffset): string {
+  return offsetMessageIds(host)(offset);
+}
+
+/** The same for many messages of one host. */
+export function offsetMessageIds(host: RecordHost): (offset: PhysicalOffset) => string {
   const size = host.address.length;
-  const bytes = Buffer.allocUnsafe(size + 12);
+  const bytes = Buffer.allocUnsafe(size + 4);
   bytes.set(host.address, 0);
   putInt32(bytes, size, host.port);
-  putInt64(bytes, size + 4, offset);
-  return bytes.toString('hex').toUpperCase();
+  const start = bytes.toString('hex').toUpperCase();
+  return (offset) => start + hex(offset, 16);
 }
 
 /** Reads an `offsetMsgId`; undefined when it is none. */

@@ -73,13 +73,24 @@ export function findProperty(bytes: Uint8Array, name: string): string | undefine
 
 /** `bytes` with several properties set; the untouched pairs keep their bytes and order. */
 export function withProperties(bytes: Uint8Array, properties: ReadonlyMap<string, string>): Buffer {
-  const kept = withoutProperties(bytes, properties.keys());
-  const added = encodeProperties(properties);
+  return withEncodedProperties(bytes, [...properties.keys()], encodeProperties(properties));
+}
+
+/**
+ * `bytes` with pairs behind it that have been encoded before: once for all messages that get them. Earlier
+ * values of their `names` go.
+ */
+export function withEncodedProperties(
+  bytes: Uint8Array,
+  names: readonly string[],
+  encoded: Uint8Array,
+): Buffer {
+  const kept = withoutProperties(bytes, names);
   const isClosed = kept.length === 0 || kept[kept.length - 1] === pairEnd;
-  const out = Buffer.allocUnsafe(kept.length + (isClosed ? 0 : 1) + added.length);
+  const out = Buffer.allocUnsafe(kept.length + (isClosed ? 0 : 1) + encoded.length);
   out.set(kept, 0);
   if (!isClosed) out[kept.length] = pairEnd;
-  out.set(added, out.length - added.length);
+  out.set(encoded, out.length - encoded.length);
   return out;
 }
 
@@ -116,8 +127,11 @@ function withoutName(bytes: Uint8Array, name: string): Uint8Array {
 }
 
 function pieceEnd(bytes: Uint8Array, begin: number): number {
-  const end = bytes.indexOf(pairEnd, begin);
-  return end < 0 ? bytes.length : end;
+  // A loop: pieces are short, and a call of `indexOf` costs as much as a hundred bytes of this.
+  const size = bytes.length;
+  let at = begin;
+  while (at < size && bytes[at] !== pairEnd) at++;
+  return at;
 }
 
 function isName(bytes: Uint8Array, begin: number, name: string): boolean {

@@ -1,14 +1,19 @@
 /** Sending: the broker's checks in Apache's order (facts/broker.md §2), queue choice, properties. */
 import type { Random } from '../../platform/random.ts';
 import { RmqError } from '../../protocol/errors.ts';
-import type { MessageDraft, RecordHost } from '../../protocol/message/message.ts';
-import { encodeOffsetMessageId, UniqueKeyMaker } from '../../protocol/message/message-id.ts';
+import type { MessageDraft, PhysicalOffset } from '../../protocol/message/message.ts';
+import { offsetMessageIds, UniqueKeyMaker } from '../../protocol/message/message-id.ts';
 import {
   isSendForbidden,
   retryTopicPrefix,
   topicNameProblem,
 } from '../../protocol/message/names.ts';
-import { findProperty, withProperties } from '../../protocol/message/properties.ts';
+import {
+  encodeProperties,
+  findProperty,
+  withEncodedProperties,
+  withProperties,
+} from '../../protocol/message/properties.ts';
 import type { Reply } from '../../util/reply.ts';
 import type { Logger } from '../shared/logger.ts';
 import type { Appended, MessageStore } from '../store/message-store.ts';
@@ -33,8 +38,10 @@ export class Sending {
   readonly #topics: TopicTable;
   readonly #random: Random;
   readonly #logger: Logger;
-  readonly #storeHost: RecordHost;
-  readonly #clusterName: string;
+  /** Properties that every message gets, encoded. */
+  readonly #addedNames: readonly string[];
+  readonly #added: Uint8Array;
+  readonly #offsetMessageId: (offset: PhysicalOffset) => string;
   readonly #uniqueKeys: UniqueKeyMaker;
   readonly #transactions: Transactions;
   readonly #lite: LiteTopics;
@@ -55,8 +62,14 @@ export class Sending {
     this.#topics = options.topics;
     this.#random = options.random;
     this.#logger = options.logger;
-    this.#storeHost = options.storeHost;
-    this.#clusterName = options.settings.clusterName;
+    const added = {
+      CLUSTER: options.settings.clusterName,
+      MSG_REGION: 'DefaultRegion',
+      TRACE_ON: 'true',
+    };
+    this.#addedNames = Object.keys(added);
+    this.#added = encodeProperties(added);
+    this.#offsetMessageId = offsetMessageIds(options.storeHost);
     this.#uniqueKeys = new UniqueKeyMaker({
       address: options.storeHost.address,
       pid: options.storeHost.port,
@@ -81,11 +94,15 @@ export class Sending {
       if (draft.body.length === 0) {
         return reply(new RmqError('MESSAGE_EMPTY', 'the message body is empty'));
       }
-      const messageId = findProperty(draft.properties, 'UNIQ_KEY') ?? this.#uniqueKeys.next();
+      const own = findProperty(draft.properties, 'UNIQ_KEY');
+      const messageId = own ?? this.#uniqueKeys.next();
       const placed = this.#lite.place(draft, config);
       if (placed instanceof RmqError) return reply(placed);
       const chosen = placed === draft ? queueId : placed.queueId;
-      const complete = prioritized(this.#complete(placed, chosen, messageId), config);
+      const complete = prioritized(
+        this.#complete(placed, chosen, { id: messageId, isOwn: own !== undefined }),
+        config,
+      );
       if (isTransactional(draft)) {
         if (request.drafts.length > 1) {
           const text = 'a batch cannot hold transactional messages';
@@ -107,13 +124,15 @@ export class Sending {
   }
 
   /** The draft as it is stored: its queue, and the properties that a broker adds. */
-  #complete(draft: MessageDraft, queueId: number, messageId: string): MessageDraft {
-    const added = new Map([
-      ['UNIQ_KEY', messageId],
-      ['CLUSTER', this.#clusterName],
-      ['MSG_REGION', 'DefaultRegion'],
-      ['TRACE_ON', 'true'],
-    ]);
+  #complete(
+    draft: MessageDraft,
+    queueId: number,
+    message: { id: string; isOwn: boolean },
+  ): MessageDraft {
+    const given = withoutSource(draft.properties);
+    const properties = message.isOwn
+      ? given
+      : withProperties(given, new Map([['UNIQ_KEY', message.id]]));
     return {
       topic: draft.topic,
       queueId,
@@ -124,7 +143,7 @@ export class Sending {
       reconsumeTimes: draft.reconsumeTimes,
       preparedTransactionOffset: draft.preparedTransactionOffset,
       body: draft.body,
-      properties: withProperties(withoutSource(draft.properties), added),
+      properties: withEncodedProperties(properties, this.#addedNames, this.#added),
     };
   }
 
@@ -135,7 +154,7 @@ export class Sending {
       queueId,
       queueOffset: one.queueOffset,
       physicalOffset: one.physicalOffset,
-      offsetMessageId: encodeOffsetMessageId(this.#storeHost, one.physicalOffset),
+      offsetMessageId: this.#offsetMessageId(one.physicalOffset),
       messageId,
       transactionId: messageId,
       recallHandle,

@@ -3,9 +3,10 @@
  * (facts/store.md §7). Entries hold a hash only; who finds one reads the record and compares. They are
  * grouped by the part of the log in which their record lies, so that old ones go in one piece.
  *
- * Key: `key/<part, 10 hex digits>/<hash, 8>/<physical offset, 14>`, without a value.
+ * Key: `key/<part, 10 hex digits>/<hash, 8>/<physical offset, 14>`, without a value; many at once are packed
+ * (`key-block.ts`).
  */
-import { javaHashCode } from '../../../protocol/message/java-hash.ts';
+import { javaHashBehind, javaHashCode } from '../../../protocol/message/java-hash.ts';
 import type {
   MessageDraft,
   PhysicalOffset,
@@ -22,6 +23,13 @@ import type {
   StateRange,
   StateRows,
 } from '../message-store.ts';
+import {
+  type KeyEntry,
+  packedCountMin,
+  packedOffsets,
+  packedRowStarts,
+  packKeys,
+} from './key-block.ts';
 import { hex } from './queue.ts';
 
 const prefix = 'key/';
@@ -29,6 +37,8 @@ const prefix = 'key/';
 const partSizeBytes = 64 << 20;
 /** Entries with the hash of a query that are looked at in one part. */
 const candidateCountMax = 10_000;
+/** Packed rows of one hash in one part: a part has no more batches than it has records by the thousand. */
+const packedRowCountMax = 100_000;
 const noValue: Uint8Array = new Uint8Array(0);
 
 /** What the index needs of its store. */
@@ -43,8 +53,12 @@ export interface KeyIndexStore {
 export class KeyIndex implements DerivedState {
   readonly prefix = prefix;
   readonly #store: KeyIndexStore;
-  /** Not yet in a batch. */
-  #pending: string[] = [];
+  /** Not yet in a batch: hashes (unsigned) and physical offsets, side by side. */
+  #hashes: number[] = [];
+  #offsets: number[] = [];
+  /** The topic of the last message and the hash of it that keys go on with. */
+  #topic = '';
+  #topicHash = 0;
 
   constructor(store: KeyIndexStore) {
     this.#store = store;
@@ -56,31 +70,44 @@ export class KeyIndex implements DerivedState {
   }
 
   clear(): void {
-    this.#pending = [];
+    this.#hashes = [];
+    this.#offsets = [];
   }
 
   dispatched({ topic, sysFlag, properties }: MessageDraft, place: Appended): void {
     if (!isQueued(sysFlag)) return;
     const { physicalOffset } = place;
+    if (topic !== this.#topic) {
+      this.#topic = topic;
+      this.#topicHash = javaHashCode(`${topic}#`);
+    }
     const uniqueKey = findProperty(properties, PropertyName.uniqueKey);
-    if (uniqueKey !== undefined) this.#add(topic, uniqueKey, physicalOffset);
+    if (uniqueKey !== undefined) this.#add(uniqueKey, physicalOffset);
     const keys = findProperty(properties, PropertyName.keys);
     if (keys !== undefined) {
       for (const key of keys.split(' ')) {
-        if (key !== '' && key !== uniqueKey) this.#add(topic, key, physicalOffset);
+        if (key !== '' && key !== uniqueKey) this.#add(key, physicalOffset);
       }
     }
     const tag = findProperty(properties, PropertyName.tags);
-    if (tag !== undefined) this.#add(topic, tagKey(tag), physicalOffset);
+    if (tag !== undefined) this.#add(tagKey(tag), physicalOffset);
   }
 
-  #add(topic: string, key: string, physicalOffset: number): void {
-    this.#pending.push(`${place(partOf(physicalOffset), topic, key)}${hex(physicalOffset, 14)}`);
+  #add(key: string, physicalOffset: number): void {
+    this.#hashes.push(javaHashBehind(this.#topicHash, key) >>> 0);
+    this.#offsets.push(physicalOffset);
   }
 
   collect(batch: StateBatch): void {
-    for (const key of this.#pending) batch.put(key, noValue);
-    this.#pending = [];
+    const hashes = this.#hashes;
+    const offsets = this.#offsets;
+    this.clear();
+    if (hashes.length >= packedCountMin) return collectPacked(hashes, offsets, batch);
+    for (let index = 0; index < hashes.length; index++) {
+      const offset = offsets[index] as number; // as many as hashes
+      const part = partKey(partOf(offset));
+      batch.put(`${part}${hex(hashes[index] as number, 8)}/${hex(offset, 14)}`, noValue);
+    }
   }
 
   /** State of parts of the log that are gone; `until` is not part of it. */
@@ -92,10 +119,11 @@ export class KeyIndex implements DerivedState {
   async find(query: KeyQuery): Promise<readonly StoredMessage[]> {
     const { topic, kind, maxCount } = query;
     const key = kind === 'tag' ? tagKey(query.key) : query.key;
+    const hash = javaHashCode(`${topic}#${key}`) >>> 0;
     const found: StoredMessage[] = [];
     const first = partOf(this.#store.beginOffset);
     for (let part = partOf(this.#store.keptOffset); part >= first; part--) {
-      for (const offset of await this.#candidates(place(part, topic, key))) {
+      for (const offset of await this.#candidates(part, hash)) {
         if (found.length >= maxCount) return found;
         const message = await this.#store.readAt(offset);
         if (message !== undefined && isWanted(message, query)) found.push(message);
@@ -104,19 +132,51 @@ export class KeyIndex implements DerivedState {
     return found;
   }
 
-  async #candidates(from: string): Promise<readonly PhysicalOffset[]> {
-    const offsets: number[] = [];
-    const add = (key: string): void => {
-      const offset = Number.parseInt(key.slice(from.length), 16);
-      if (offset >= this.#store.beginOffset) offsets.push(offset);
+  async #candidates(part: number, hash: number): Promise<readonly PhysicalOffset[]> {
+    // A set: what was dispatched again after a crash may be packed twice.
+    const offsets = new Set<number>();
+    const add = (offset: number): void => {
+      if (offset >= this.#store.beginOffset && offsets.size < candidateCountMax)
+        offsets.add(offset);
     };
-    // `/` is followed by `0` in the order of keys.
-    const range = { from, until: `${from.slice(0, -1)}0` };
-    await this.#store.readState(range, candidateCountMax, (rows) => {
-      for (const [key] of rows) add(key);
-      for (const key of this.#pending) if (key.startsWith(from)) add(key);
+    const single = `${partKey(part)}${hex(hash, 8)}/`;
+    // What waits goes to the database between two reads: it is looked at with the first.
+    await this.#store.readState(rangeOf(single), candidateCountMax, (rows) => {
+      for (let index = this.#hashes.length - 1; index >= 0; index--) {
+        const offset = this.#offsets[index] as number; // as many as hashes
+        if (this.#hashes[index] === hash && partOf(offset) === part) add(offset);
+      }
+      for (const [key] of rows) add(Number.parseInt(key.slice(single.length), 16));
     });
-    return offsets.sort((a, b) => b - a) as PhysicalOffset[]; // where records begin
+    for (const start of packedRowStarts(partKey(part), hash)) {
+      await this.#store.readState(rangeOf(start), packedRowCountMax, (rows) => {
+        for (const [, value] of rows) {
+          for (const offset of packedOffsets(value, hash)) add(part * partSizeBytes + offset);
+        }
+      });
+    }
+    return [...offsets].sort((a, b) => b - a) as PhysicalOffset[]; // where records begin
+  }
+}
+
+function collectPacked(
+  hashes: readonly number[],
+  offsets: readonly number[],
+  batch: StateBatch,
+): void {
+  const parts = new Map<number, KeyEntry[]>();
+  for (let index = 0; index < hashes.length; index++) {
+    const offset = offsets[index] as number; // as many as hashes
+    const part = partOf(offset);
+    const entry = { hash: hashes[index] as number, offset: offset - part * partSizeBytes };
+    const entries = parts.get(part);
+    if (entries === undefined) parts.set(part, [entry]);
+    else entries.push(entry);
+  }
+  // Records come in the order of the log.
+  const lowest = offsets[0] ?? 0;
+  for (const [part, entries] of parts) {
+    packKeys(partKey(part), lowest, entries, (key, value) => batch.put(key, value));
   }
 }
 
@@ -124,8 +184,13 @@ function partOf(physicalOffset: number): number {
   return Math.floor(physicalOffset / partSizeBytes);
 }
 
-function place(part: number, topic: string, key: string): string {
-  return `${prefix}${hex(part, 10)}/${hex(javaHashCode(`${topic}#${key}`) >>> 0, 8)}/`;
+function partKey(part: number): string {
+  return `${prefix}${hex(part, 10)}/`;
+}
+
+/** All keys that begin with `start`, which ends in `/`: `0` follows it in the order of keys. */
+function rangeOf(start: string): StateRange {
+  return { from: start, until: `${start.slice(0, -1)}0` };
 }
 
 function tagKey(tag: string): string {

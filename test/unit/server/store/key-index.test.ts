@@ -72,3 +72,21 @@ test.each(['restart', 'crash', 'restartWithoutIndex'] as const)(
     expect(await find({ key: 'k3' })).toEqual(expected);
   },
 );
+
+test.each(['restart', 'crash', 'restartWithoutIndex'] as const)(
+  'knows many keys at once, packed or waiting, the same after a %s',
+  async (how) => {
+    const keys = Array.from({ length: 1_500 }, (_, index) => `k${index}`).join(' ');
+    await t.send('T', ['a'], { properties: { KEYS: keys, TAGS: 'red', UNIQ_KEY: 'u1' } });
+    await t.clock.advance(500); // packed
+    await t.send('T', ['b'], { properties: { KEYS: keys } });
+    for (const moment of ['before', 'after']) {
+      if (moment === 'after') await t[how]();
+      expect(await find({ key: 'k0' })).toEqual(['b', 'a']);
+      expect(await find({ key: 'k1499' })).toEqual(['b', 'a']);
+      expect(await find({ key: 'u1', kind: 'uniqueKey' })).toEqual(['a']);
+      expect(await find({ key: 'red', kind: 'tag' })).toEqual(['a']);
+      expect(await find({ key: 'k1500' })).toEqual([]);
+    }
+  },
+);
