@@ -32,6 +32,8 @@ export const PropertyName = {
   timerDeleteUniqueKey: 'TIMER_DEL_UNIQKEY',
   /** Ours: the timer that ends with this record; broker/schedule/timer-record.ts. */
   timerSource: 'TIMER_SOURCE',
+  /** Ours, on op records: what decided lies right before it and closes the transaction by itself. */
+  decidedBefore: 'RMQ_DECIDED',
   /** Ours, in exported stores: an empty message in the place of one that damage took; server/apache. */
   lost: 'RMQ_LOST',
   popCheckpoint: 'POP_CK',

@@ -144,7 +144,7 @@ export class OpenTransactions implements DerivedState {
       return this.#close(this.#byPhysicalOffset.get(message.preparedTransactionOffset));
     }
     if (message.topic === halfTopic) this.#dispatchHalf(message, place);
-    else if (message.topic === opTopic) this.#dispatchOp(message.body);
+    else if (message.topic === opTopic) this.#dispatchOp(message);
     else if (message.topic === givenUpTopic) this.#close(this.#byId.get(idOfHalf(message)));
   }
 
@@ -180,7 +180,9 @@ export class OpenTransactions implements DerivedState {
   }
 
   /** Body: offsets in the half queue, each followed by a comma. */
-  #dispatchOp(body: Uint8Array): void {
+  #dispatchOp({ body, properties }: MessageDraft): void {
+    // The copy before it has closed the transaction, or is lost: then the producer is asked again.
+    if (findProperty(properties, PropertyName.decidedBefore) !== undefined) return;
     for (const text of Buffer.from(body).toString('latin1').split(',')) {
       if (text !== '') this.#close(this.#byQueueOffset.get(Number(text)));
     }

@@ -1,7 +1,8 @@
 /**
  * Transactional messages: parked in the half topic until their producer decides, asked about when it
  * does not (facts/broker.md §8). A commit appends the message to its topic and the op record behind it in
- * one write; should a crash part the two, the commit record closes the transaction by itself.
+ * one write; should a crash part the two, the commit record closes the transaction by itself, and the op record
+ * does not.
  *
  * Other than Apache's, a check does not append the half message again, a check that reached no producer does
  * not count towards the limit, and a late decision about an open transaction is taken.
@@ -214,7 +215,7 @@ export class Transactions {
       reconsumeTimes: 0,
       preparedTransactionOffset: 0,
       body: Buffer.from(`${one.queueOffset},`),
-      properties: opProperties,
+      properties: half === undefined ? opProperties : opBehindCopy,
     };
   }
 
@@ -311,6 +312,11 @@ export class Transactions {
 }
 
 const opProperties = Buffer.from(`${PropertyName.tags}\u0001d\u0002`);
+/** Behind a copy of the half message; a crash may have taken that and left this. */
+const opBehindCopy = Buffer.concat([
+  opProperties,
+  Buffer.from(`${PropertyName.decidedBefore}\u00011\u0002`),
+]);
 
 function draftOf(half: StoredMessage): MessageDraft {
   return {
