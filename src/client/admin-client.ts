@@ -276,6 +276,8 @@ export class AdminClient {
     readonly body: Uint8Array;
     readonly properties: ReadonlyMap<string, string>;
     readonly bornTimestampMs: number;
+    /** Bits that say how the body is compressed; 0 when left out. */
+    readonly sysFlag?: number;
     /** Messages of one key go to one queue (message groups); undefined: queues in turn. */
     readonly orderKey?: string;
   }): Promise<SentMessage> {
@@ -305,7 +307,7 @@ export class AdminClient {
       defaultTopic: 'TBW102',
       defaultTopicQueueCount: 4,
       queueId: Math.floor(turn / queues.length) % queue.writeQueueCount,
-      sysFlag: 0,
+      sysFlag: message.sysFlag ?? 0,
       bornTimestampMs,
       flag: 0,
       properties: encodeProperties(properties).toString('utf8'),

@@ -42,10 +42,14 @@ export const commandTree: readonly (NounEntry | CommandEntry)[] = [
   },
   {
     name: 'message',
-    summary: 'Show and find messages',
+    summary: 'Show, find, trace and resend messages',
     commands: [
       { name: 'show', load: async () => (await import('./message/show.ts')).messageShow },
       { name: 'find', load: async () => (await import('./message/find.ts')).messageFind },
+      { name: 'list', load: async () => (await import('./message/list.ts')).messageList },
+      { name: 'trace', load: async () => (await import('./message/trace.ts')).messageTrace },
+      { name: 'resend', load: async () => (await import('./message/resend.ts')).messageResend },
+      { name: 'verify', load: async () => (await import('./message/verify.ts')).messageVerify },
     ],
   },
   {

@@ -1,7 +1,7 @@
 /** `rmq offset skip`: what waits is not consumed; nobody is moved back by it. */
 import { RmqError } from '../../protocol/errors.ts';
 import type { Command } from '../shared/command.ts';
-import { parseStartPoint } from '../shared/times.ts';
+import { parseTime } from '../shared/times.ts';
 import {
   groupAndTopic,
   type MovableQueue,
@@ -50,19 +50,12 @@ export const offsetSkip: Command<Options, MovedRow> = {
     if (count !== undefined && until !== undefined) {
       throw new RmqError('USAGE', '--count and --until exclude each other');
     }
-    const point =
-      until === undefined ? undefined : parseStartPoint(until, context.clock.nowMs(), '--until');
-    if (point !== undefined && point.type !== 'time') {
-      throw new RmqError(
-        'USAGE',
-        `--until: "${until}" is not a time: -15m or 2026-01-31T12:00:00Z`,
-      );
-    }
+    const untilMs = parseTime(until, '--until', context.clock.nowMs());
     return moveQueues(context, options, async (queue, admin) => {
       const from = startOf(queue);
       if (count !== undefined) return Math.min(from + count, queue.maxOffset);
-      if (point === undefined) return queue.maxOffset;
-      return Math.max(from, await admin.offsetByTime(queue, point.timestampMs));
+      if (untilMs === undefined) return queue.maxOffset;
+      return Math.max(from, await admin.offsetByTime(queue, untilMs));
     });
   },
 };

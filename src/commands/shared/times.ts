@@ -29,6 +29,18 @@ export function parseStartPoint(text: string, nowMs: number, flag = '--from'): S
   );
 }
 
+/** Unix ms of a point in time, undefined of nothing. @throws RmqError USAGE */
+export function parseTime(
+  text: string | undefined,
+  flag: string,
+  nowMs: number,
+): number | undefined {
+  if (text === undefined) return undefined;
+  const point = parseStartPoint(text, nowMs, flag);
+  if (point.type === 'time') return point.timestampMs;
+  throw new RmqError('USAGE', `${flag}: "${text}" is not a time: -15m or 2026-01-31T12:00:00Z`);
+}
+
 /** ISO 8601 in UTC with milliseconds; undefined for 0, which the protocol uses for "none". */
 export function isoTime(timestampMs: number): string | undefined {
   return timestampMs > 0 ? new Date(timestampMs).toISOString() : undefined;
