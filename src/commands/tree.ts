@@ -53,6 +53,16 @@ export const commandTree: readonly (NounEntry | CommandEntry)[] = [
     ],
   },
   {
+    name: 'dlq',
+    summary: 'See dead letters and send them again',
+    commands: [
+      { name: 'list', load: async () => (await import('./dlq/list.ts')).dlqList },
+      { name: 'show', load: async () => (await import('./dlq/show.ts')).dlqShow },
+      { name: 'redrive', load: async () => (await import('./dlq/redrive.ts')).dlqRedrive },
+      { name: 'purge', load: async () => (await import('./dlq/purge.ts')).dlqPurge },
+    ],
+  },
+  {
     name: 'store',
     summary: 'Look into the data folder of a broker, and mend it',
     commands: [

@@ -18,6 +18,8 @@ export interface CliOptions {
   readonly input?: string;
   /** Called with each chunk of stdout. */
   readonly onStdout?: (soFar: string, child: ChildProcess) => void;
+  /** Called with the process once it runs. */
+  readonly onStart?: (child: ChildProcess) => void;
   readonly deadlineMs?: number;
 }
 
@@ -30,6 +32,7 @@ export function rmq(args: readonly string[], options: CliOptions = {}): Promise<
     env: { ...Object.fromEntries(inherited), ...options.env },
     stdio: ['pipe', 'pipe', 'pipe'],
   });
+  options.onStart?.(child);
   let stdout = '';
   let stderr = '';
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
