@@ -1,5 +1,5 @@
 /** Dead letters against a real server. */
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { type Rmq, startRmq } from '../../src/index.ts';
 import { type CliOptions, rmq } from '../support/cli.ts';
 
@@ -101,9 +101,8 @@ test('Ctrl-C stops between two, and the same command goes on there', async () =>
   const origin = await groupWith('slow', 12);
   const stopped = await run(['dlq', 'redrive', 'slow', '--rate', '5', '-o', 'json'], {
     onStart: (child) => {
-      void expect
-        .poll(async () => (await server.lag(origin, 'TOOLS_CONSUMER')) > 0, { timeout: 5_000 })
-        .toBe(true)
+      void vi
+        .waitUntil(async () => (await server.lag(origin, 'TOOLS_CONSUMER')) > 0, { timeout: 9_000 })
         .then(() => child.kill('SIGINT'));
     },
   });
