@@ -6,7 +6,7 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import type { Flag } from '../src/commands/shared/command.ts';
+import { argumentWord, type Flag } from '../src/commands/shared/command.ts';
 import { allCommands, type FoundCommand } from '../src/commands/tree.ts';
 import { ExitCode, errorKinds } from '../src/protocol/errors.ts';
 import { requestKinds, roleNames } from '../src/protocol/remoting/codes.ts';
@@ -127,10 +127,7 @@ function flagRow(flag: Flag): string[] {
 }
 
 function commandSection({ path, command }: FoundCommand): string {
-  const words = (command.arguments ?? []).map((argument) => {
-    const word = argument.name.toUpperCase();
-    return argument.isRequired ? word : `[${word}]`;
-  });
+  const words = (command.arguments ?? []).map(argumentWord);
   const usage = ['rmq', ...path, ...words, '[flags]'].join(' ');
   const examples = command.examples.map(([line, effect]) => `# ${effect}\n${line}`).join('\n\n');
   const isStart = path[0] === 'start';

@@ -238,7 +238,13 @@ export class AdminClient {
   async pull(
     queue: QueueAddress,
     offset: number,
-    options: { readonly maxCount: number; readonly waitMs: number; readonly expression: string },
+    options: {
+      readonly maxCount: number;
+      readonly waitMs: number;
+      /** Tags (`a || b`, `*`), or a condition over properties with `expressionType` SQL92. */
+      readonly expression: string;
+      readonly expressionType?: 'TAG' | 'SQL92';
+    },
   ): Promise<PulledMessages> {
     const { topic, queueId, brokerName } = queue;
     const fields = pullHeader.encode({
@@ -252,7 +258,7 @@ export class AdminClient {
       suspendTimeoutMs: options.waitMs,
       subscription: options.expression,
       subscriptionVersion: '0',
-      expressionType: 'TAG',
+      expressionType: options.expressionType ?? 'TAG',
       maxSizeBytes: undefined,
       brokerName,
     });

@@ -41,6 +41,8 @@ export interface Host {
   readonly platform: string;
   /** Runs when the process that started this one is gone. */
   onParentGone(run: () => void): void;
+  /** Keeps the process alive, though only timers are left, until the answer is called. */
+  holdOpen(): () => void;
   /** Milliseconds since this process was started. */
   uptimeMs(): number;
   readFile(path: string): Promise<Buffer>;

@@ -37,6 +37,10 @@ export function processHost(): Host {
     homeFolder: homedir(),
     platform: process.platform,
     onParentGone,
+    holdOpen: () => {
+      const handle = setInterval(() => {}, 2 ** 30);
+      return () => clearInterval(handle);
+    },
     uptimeMs: () => process.uptime() * 1_000,
     readFile,
     writeFile,

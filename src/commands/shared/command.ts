@@ -12,6 +12,14 @@ export interface Argument {
   readonly name: string;
   readonly description: string;
   readonly isRequired: boolean;
+  /** The last one may be given several times: the option object has a list. */
+  readonly isVariadic?: true;
+}
+
+/** How an argument stands in usage: `TOPIC`, `[TOPIC...]`. */
+export function argumentWord({ name, isRequired, isVariadic }: Argument): string {
+  const word = `${name.toUpperCase()}${isVariadic === true ? '...' : ''}`;
+  return isRequired ? word : `[${word}]`;
 }
 
 export interface Flag {

@@ -1,14 +1,18 @@
 /** Help, made from the declarations: one sentence, usage, examples, flags by group with their variables. */
-import { type AnyCommand, type CommandEntry, type Flag, type NounEntry } from './command.ts';
+import {
+  type AnyCommand,
+  argumentWord,
+  type CommandEntry,
+  type Flag,
+  type NounEntry,
+} from './command.ts';
 import type { Output } from './context.ts';
 import { allFlags, placeholder } from './flags.ts';
 import { paint } from './theme.ts';
 
 /** `rmq topic create TOPIC [flags]` */
 export function usageLine(path: readonly string[], command: AnyCommand): string {
-  const words = (command.arguments ?? []).map(({ name, isRequired }) =>
-    isRequired ? name.toUpperCase() : `[${name.toUpperCase()}]`,
-  );
+  const words = (command.arguments ?? []).map(argumentWord);
   return ['rmq', ...path, ...words, '[flags]'].join(' ');
 }
 

@@ -149,7 +149,7 @@ function interrupted(signal: AbortSignal): Promise<never> {
 /** What the line says: flag texts by option name, arguments by name. @throws RmqError USAGE */
 async function parseWords({ path, command, words }: Line): Promise<{
   readonly flags: Record<string, unknown>;
-  readonly arguments: Record<string, string>;
+  readonly arguments: Record<string, string | readonly string[]>;
 }> {
   const { Command, CommanderError, Option } = await import('commander');
   const parser = new Command(['rmq', ...path].join(' '))
@@ -157,8 +157,9 @@ async function parseWords({ path, command, words }: Line): Promise<{
     .helpOption(false)
     .allowExcessArguments(false)
     .configureOutput({ writeErr: () => {}, writeOut: () => {} });
-  for (const { name, isRequired } of command.arguments ?? []) {
-    parser.argument(isRequired ? `<${name}>` : `[${name}]`);
+  for (const { name, isRequired, isVariadic } of command.arguments ?? []) {
+    const word = isVariadic === true ? `${name}...` : name;
+    parser.argument(isRequired ? `<${word}>` : `[${word}]`);
   }
   const flags = allFlags(command).map((flag) => {
     const value = placeholder(flag);
@@ -183,10 +184,11 @@ async function parseWords({ path, command, words }: Line): Promise<{
     if (parser.getOptionValueSource(attribute) !== 'cli') continue;
     said[name] = isNo ? true : parser.getOptionValue(attribute);
   }
-  const values: Record<string, string> = {};
+  const values: Record<string, string | readonly string[]> = {};
   for (const [index, { name }] of (command.arguments ?? []).entries()) {
     const value: unknown = parser.processedArgs[index];
     if (typeof value === 'string') values[optionName(name)] = value;
+    else if (Array.isArray(value)) values[optionName(name)] = value.map(String);
   }
   return { flags: said, arguments: values };
 }
