@@ -25,6 +25,7 @@ export const recordSizeMax: number = 256 << 20;
 /** How far, and at how many places, the end of a record is looked for that may have others inside. */
 const aroundSizeMax = 8 << 20;
 const aroundCountMax = 64;
+const zeros = Buffer.alloc(64 << 10);
 const blankMagic = Buffer.from([0xcb, 0xd4, 0x31, 0x94]);
 
 /** Reads at a physical offset; resolves to the bytes read, fewer than `size` only at the end of the file. */
@@ -180,7 +181,7 @@ export class SegmentWalk {
   async #isRecord(offset: number): Promise<boolean> {
     if ((await this.#load(offset, recordSizeMin)) < blankSizeBytes) return false;
     const at = offset - this.#begin;
-    const isBlank = this.#bytes.indexOf(blankMagic, at + 4) === at + 4;
+    const isBlank = this.#startsWith(blankMagic, at + 4);
     // Before anything is read for a size that may be nonsense.
     if (!isBlank && !this.#namesItself(offset)) return false;
     const kind = await this.#look(offset);
@@ -191,8 +192,11 @@ export class SegmentWalk {
   async #wasRecord(offset: number): Promise<boolean> {
     if ((await this.#load(offset, recordSizeMin)) < recordSizeMin) return false;
     const at = offset - this.#begin + 4;
-    const isMagic = this.#bytes.indexOf(recordMagicBegin, at) === at;
-    return isMagic || this.#namesItself(offset);
+    return this.#startsWith(recordMagicBegin, at) || this.#namesItself(offset);
+  }
+
+  #startsWith(bytes: Buffer, at: number): boolean {
+    return this.#bytes.compare(bytes, 0, bytes.length, at, at + bytes.length) === 0;
   }
 
   /**
@@ -259,14 +263,31 @@ export class SegmentWalk {
     for (let at = offset; ; ) {
       const available = await this.#load(at, blankSizeBytes);
       if (available < blankSizeBytes) return undefined;
-      const from = at - this.#begin + 4;
-      const window = this.#bytes.subarray(0, this.#got);
-      const record = window.indexOf(recordMagicBegin, from);
-      const blank = window.indexOf(blankMagic, from);
-      const first = record < 0 ? blank : blank < 0 ? record : Math.min(record, blank);
+      const first = this.#firstMagic(at - this.#begin + 4);
       if (first >= 0) return this.#begin + first - 4;
       at = Math.max(at + 1, this.#begin + this.#got - blankSizeBytes + 1);
     }
+  }
+
+  /** Where the first magic code begins in the bytes at hand; -1 when there is none. */
+  #firstMagic(from: number): number {
+    for (let begin = from; begin < this.#got; ) {
+      const end = Math.min(this.#got, begin + zeros.length);
+      // What was only made ahead is zeros, and there may be much of it: passed over without a search.
+      if (zeros.compare(this.#bytes, begin, end, 0, end - begin) === 0) {
+        begin = end;
+        continue;
+      }
+      // A code may begin before the window's end and go on behind it.
+      const window = this.#bytes.subarray(0, Math.min(this.#got, end + blankMagic.length));
+      const back = Math.max(from, begin - blankMagic.length);
+      const record = window.indexOf(recordMagicBegin, back);
+      const blank = window.indexOf(blankMagic, back);
+      const first = record < 0 ? blank : blank < 0 ? record : Math.min(record, blank);
+      if (first >= 0) return first;
+      begin = end;
+    }
+    return -1;
   }
 
   /** Makes `size` bytes from `offset` on available; how many there are. */
