@@ -8,9 +8,11 @@ export async function main(): Promise<void> {
     process.stdout.write(`${version}\n`);
     return;
   }
-  const [{ runCommandLine }, { processHost }] = await Promise.all([
+  const [{ runCommandLine }, { keepAlive, processHost }] = await Promise.all([
     import('./commands/shared/runner.ts'),
     import('./platform/node-host.ts'),
   ]);
+  // A command may be waiting for its time alone.
+  keepAlive();
   process.exit(await runCommandLine(argv, processHost()));
 }

@@ -80,9 +80,62 @@ export const commandTree: readonly (NounEntry | CommandEntry)[] = [
   { name: 'send', load: async () => (await import('./send.ts')).send },
   { name: 'tail', load: async () => (await import('./tail.ts')).tail },
   {
+    name: 'client',
+    summary: 'See the clients that are connected',
+    commands: [
+      { name: 'list', load: async () => (await import('./client/list.ts')).clientList },
+      { name: 'show', load: async () => (await import('./client/show.ts')).clientShow },
+      { name: 'stack', load: async () => (await import('./client/show.ts')).clientStack },
+    ],
+  },
+  {
+    name: 'broker',
+    summary: 'See brokers, change their settings, drain them',
+    commands: [
+      { name: 'list', load: async () => (await import('./broker/list.ts')).brokerList },
+      { name: 'stats', load: async () => (await import('./broker/stats.ts')).brokerStats },
+      { name: 'config', load: async () => (await import('./broker/config.ts')).brokerConfig },
+      { name: 'configure', load: async () => (await import('./broker/config.ts')).brokerConfigure },
+      { name: 'drain', load: async () => (await import('./broker/drain.ts')).brokerDrain },
+      { name: 'undrain', load: async () => (await import('./broker/drain.ts')).brokerUndrain },
+    ],
+  },
+  {
+    name: 'nameserver',
+    summary: 'See NameServers, change their settings and tables',
+    commands: [
+      { name: 'list', load: async () => (await import('./nameserver/list.ts')).nameserverList },
+      {
+        name: 'config',
+        load: async () => (await import('./nameserver/config.ts')).nameserverConfig,
+      },
+      {
+        name: 'configure',
+        load: async () => (await import('./nameserver/config.ts')).nameserverConfigure,
+      },
+      { name: 'kv', load: async () => (await import('./nameserver/kv.ts')).nameserverKv },
+      { name: 'kv-set', load: async () => (await import('./nameserver/kv.ts')).nameserverKvSet },
+      {
+        name: 'kv-delete',
+        load: async () => (await import('./nameserver/kv.ts')).nameserverKvDelete,
+      },
+    ],
+  },
+  {
+    name: 'proxy',
+    summary: 'See proxies',
+    commands: [
+      { name: 'list', load: async () => (await import('./proxy/list.ts')).proxyList },
+      { name: 'show', load: async () => (await import('./proxy/list.ts')).proxyShow },
+    ],
+  },
+  {
     name: 'cluster',
     summary: 'See the machines of a cluster',
-    commands: [{ name: 'list', load: async () => (await import('./cluster/list.ts')).clusterList }],
+    commands: [
+      { name: 'list', load: async () => (await import('./cluster/list.ts')).clusterList },
+      { name: 'health', load: async () => (await import('./cluster/health.ts')).clusterHealth },
+    ],
   },
   { name: 'completion', load: async () => (await import('./completion.ts')).completion },
 ];
