@@ -9,7 +9,10 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type ServerProcess, startProcess } from '../support/processes.ts';
 
-const apache = fileURLToPath(new URL('../../../shared/reference/apache', import.meta.url));
+/** The script that runs Apache's servers. */
+export const apache: string = fileURLToPath(
+  new URL('../../../shared/reference/apache', import.meta.url),
+);
 
 /** Whether Apache's servers can be run from here. */
 export const haveApache = (): boolean => existsSync(apache);
@@ -35,7 +38,7 @@ export interface MixedCluster {
 const apacheBrokerSettings = ['enableMixedMessageType=true', 'recallMessageEnable=true'];
 
 /** A block of ports: Apache's broker also takes the ports beside its own. */
-interface Ports {
+export interface Ports {
   readonly namesrv: number;
   readonly broker: number;
   readonly grpc: number;
@@ -56,7 +59,7 @@ async function isFree(port: number): Promise<boolean> {
 }
 
 /** Finds eight free ports in a row, below those that the system deals out by itself. */
-async function freePorts(): Promise<Ports> {
+export async function freePorts(): Promise<Ports> {
   for (let base = 20_000 + (process.pid % 500) * 16; base < 32_000; base += 16) {
     const block = Array.from({ length: 8 }, (_, i) => base + i);
     const free = await Promise.all(block.map(isFree));

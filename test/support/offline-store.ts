@@ -4,6 +4,7 @@ import { nodeClock } from '../../src/platform/node-clock.ts';
 import { NodeFiles } from '../../src/platform/node-files.ts';
 import { nodeRandom } from '../../src/platform/node-random.ts';
 import type { StoredMessage } from '../../src/protocol/message/message.ts';
+import { findProperty } from '../../src/protocol/message/properties.ts';
 import { encodeStoredMessage } from '../../src/protocol/message/record.ts';
 import { type ExportReport, exportApache } from '../../src/server/apache/export.ts';
 import { type ImportReport, importApache } from '../../src/server/apache/import.ts';
@@ -116,4 +117,37 @@ export function contentOf(dataDir: string): Promise<StoreContent> {
 
 function digestOfRecord(message: StoredMessage): string {
   return createHash('sha1').update(encodeStoredMessage(message)).digest('hex');
+}
+
+/** Every message of every queue with the digest of its record. */
+export function rawMessagesOf(dataDir: string): Promise<
+  {
+    readonly topic: string;
+    readonly queueId: number;
+    readonly queueOffset: number;
+    readonly physicalOffset: number;
+    readonly recordSha1: string;
+    readonly keys: string | null;
+  }[]
+> {
+  return withStore(dataDir, async ({ store }) => {
+    const found = [];
+    for (const queue of store.queues()) {
+      for (const message of await messagesOf(store, queue)) {
+        if (message === undefined) continue;
+        const { queueOffset, physicalOffset, properties } = message;
+        const hasChecksum = 'hasChecksum' in message && message.hasChecksum === true;
+        const record = encodeStoredMessage(message, hasChecksum);
+        found.push({
+          topic: queue.topic,
+          queueId: queue.queueId,
+          queueOffset,
+          physicalOffset,
+          recordSha1: createHash('sha1').update(record).digest('hex'),
+          keys: findProperty(properties, 'KEYS') ?? null,
+        });
+      }
+    }
+    return found;
+  });
 }
