@@ -121,6 +121,7 @@ export class LogStore implements MessageStore {
       this.#retention.start();
       return { ...report, durationMs: clock.monotonicMs() - beganMs };
     } catch (error) {
+      await this.#index.abandon();
       await this.#release();
       logger.error('the store cannot be opened', { folder, reason: String(error) });
       throw error;
@@ -393,7 +394,8 @@ export class LogStore implements MessageStore {
   }
 
   async #noteStop(): Promise<void> {
-    if (this.#log.failure !== undefined || this.#index.failure !== undefined) return;
+    const hasFailed = this.#log.failure !== undefined || this.#index.failure !== undefined;
+    if (hasFailed || this.#lock === undefined) return;
     const { files, folder } = this.#options;
     const { batchCount } = this.#index;
     await writeCleanStop(files, folder, { batchCount, endOffset: this.#log.syncedOffset });

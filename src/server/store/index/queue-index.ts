@@ -440,8 +440,19 @@ export class QueueIndex {
     await this.#database.clear({ gte: statePrefix + from, lt: statePrefix + until });
   }
 
+  /** Closes the database without another write: the store could not be opened. */
+  async abandon(): Promise<void> {
+    if (this.#timer !== undefined) this.#clock.clearTimer(this.#timer);
+    this.#timer = undefined;
+    await this.#writing;
+    const opened = this.#opened;
+    this.#opened = undefined;
+    await opened?.close();
+  }
+
   /** Writes what is left, durably, and closes the database. */
   async close(): Promise<void> {
+    if (this.#opened === undefined) return;
     if (this.#timer !== undefined) this.#clock.clearTimer(this.#timer);
     this.#timer = undefined;
     await this.#writing;

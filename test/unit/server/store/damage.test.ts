@@ -283,3 +283,14 @@ it('a topic that was deleted and made again is indexed anew from the log', async
   await t.restartWithoutIndex();
   expect(await served(t)).toEqual([50]);
 });
+
+it('a store that could not be opened can be opened later, in the same process', async () => {
+  const { t } = await written(3);
+  const list = t.files.list.bind(t.files);
+  t.files.list = () => Promise.reject(new Error('the disk does not answer'));
+  await expect(t.start()).rejects.toThrow('the disk does not answer');
+  await t.store.stop();
+  t.files.list = list;
+  await t.start();
+  expect(await served(t)).toEqual([0, 1, 2]);
+});

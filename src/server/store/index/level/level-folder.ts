@@ -139,7 +139,9 @@ async function liveFiles(files: Files, folder: string): Promise<LiveFiles | unde
       return !data.includes(name) && data.includes(old) ? old : name;
     });
     live = [...tables, ...logs];
-    if (!logs.some((name) => numberOf(name) === manifest.logNumber)) {
+    // One that was made and never written to has none.
+    const isExpected = manifest.logNumber > 0 || data.length > 0;
+    if (isExpected && !logs.some((name) => numberOf(name) === manifest.logNumber)) {
       const file = `${String(manifest.logNumber).padStart(6, '0')}.log`;
       problems.push({ file, at: 0, problem: missingFile });
     }

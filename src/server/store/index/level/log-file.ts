@@ -93,7 +93,11 @@ class LogFileReader {
         return false;
     }
     const declared = at + headerSizeBytes + this.#file.readUInt16LE(at + 4);
-    if (declared > this.#file.length) return true;
+    if (declared > this.#file.length) {
+      // What is there may be all of it, and only its length is wrong.
+      const sum = crc32c(this.#file, at + 6, this.#file.length);
+      return sum !== unmasked(this.#file.readUInt32LE(at));
+    }
     for (let sector = Math.ceil(at / sectorSizeBytes); ; sector++) {
       const begin = sector * sectorSizeBytes;
       if (begin + sectorSizeBytes > this.#file.length) break;
