@@ -7,6 +7,7 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { argumentWord, type Flag } from '../src/commands/shared/command.ts';
+import { destroyFlags, outputFlags, remoteFlags } from '../src/commands/shared/flags.ts';
 import { allCommands, type FoundCommand } from '../src/commands/tree.ts';
 import { ExitCode, errorKinds } from '../src/protocol/errors.ts';
 import { requestKinds, roleNames } from '../src/protocol/remoting/codes.ts';
@@ -114,6 +115,8 @@ was set. A setting without a key is about the process and cannot stand in the fi
 ${sections.join('\n')}`;
 }
 
+const flagTitles = ['flag', 'value', 'default', 'variable', 'what it does'];
+
 function flagRow(flag: Flag): string[] {
   const isDefaultOn = flag.kind.type === 'boolean' && flag.default === 'true';
   const short = flag.short === undefined ? '' : `\`-${flag.short}\`, `;
@@ -135,7 +138,7 @@ function commandSection({ path, command }: FoundCommand): string {
     ? 'Flags: every setting in [config.md](config.md).\n'
     : command.flags.length === 0
       ? ''
-      : table(['flag', 'value', 'default', 'variable', 'what it does'], command.flags.map(flagRow));
+      : table(flagTitles, command.flags.map(flagRow));
   return `## rmq ${path.join(' ')}
 
 ${command.summary}. Impact: ${command.impact}.
@@ -154,9 +157,21 @@ ${examples}
 async function commandsPage(): Promise<string> {
   const commands = await allCommands();
   return `# Commands\n\n${note}
-What \`rmq COMMAND --help\` says, in one place. Every command takes \`--output table|json|tsv\`; those
-that talk to a cluster take \`--namesrv\` and \`--timeout\`.
+What \`rmq COMMAND --help\` says, in one place. Every command takes the flags of the first table; those
+that talk to a cluster also those of the second, and those whose impact is "destroy" those of the third.
+All end with one of the codes of [exit-codes.md](exit-codes.md).
 
+${table(flagTitles, outputFlags.map(flagRow))}
+${table(flagTitles, remoteFlags.map(flagRow))}
+${table(flagTitles, destroyFlags.map(flagRow))}
+${table(
+  ['command', 'impact', 'what it does'],
+  commands.map(({ path, command }) => [
+    `[rmq ${path.join(' ')}](#rmq-${path.join('-')})`,
+    command.impact,
+    command.summary,
+  ]),
+)}
 ${commands.map(commandSection).join('\n')}`;
 }
 

@@ -137,6 +137,18 @@ export const commandTree: readonly (NounEntry | CommandEntry)[] = [
       { name: 'health', load: async () => (await import('./cluster/health.ts')).clusterHealth },
     ],
   },
+  {
+    name: 'context',
+    summary: 'Give clusters names, and choose the one that commands go to',
+    commands: [
+      { name: 'list', load: async () => (await import('./context/list.ts')).contextList },
+      { name: 'show', load: async () => (await import('./context/show.ts')).contextShow },
+      { name: 'add', load: async () => (await import('./context/add.ts')).contextAdd },
+      { name: 'use', load: async () => (await import('./context/use.ts')).contextUse },
+      { name: 'previous', load: async () => (await import('./context/use.ts')).contextPrevious },
+      { name: 'remove', load: async () => (await import('./context/remove.ts')).contextRemove },
+    ],
+  },
   { name: 'completion', load: async () => (await import('./completion.ts')).completion },
 ];
 

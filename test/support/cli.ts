@@ -4,6 +4,9 @@ import { fileURLToPath } from 'node:url';
 
 const executable = fileURLToPath(new URL('../../bin/rmq.js', import.meta.url));
 
+/** A folder that does not exist: the contexts of whoever runs the tests have no effect. */
+const noContexts = '/nonexistent/rmq-tests';
+
 export interface CliResult {
   /** Exit code; null when a signal ended it. */
   readonly code: number | null;
@@ -29,7 +32,7 @@ export function rmq(args: readonly string[], options: CliOptions = {}): Promise<
     ([name]) => !/^(RMQ_|NO_COLOR|FORCE_COLOR)/.test(name),
   );
   const child = spawn(process.execPath, [executable, ...args], {
-    env: { ...Object.fromEntries(inherited), ...options.env },
+    env: { ...Object.fromEntries(inherited), XDG_CONFIG_HOME: noContexts, ...options.env },
     stdio: ['pipe', 'pipe', 'pipe'],
   });
   options.onStart?.(child);

@@ -17,6 +17,14 @@ export const remoteFlags: readonly Flag[] = [
     group: 'Cluster',
   },
   {
+    name: 'context',
+    kind: { type: 'text', placeholder: 'NAME' },
+    description: 'named cluster to use (rmq context); --namesrv goes before it',
+    environment: 'RMQ_CONTEXT',
+    group: 'Cluster',
+    shownDefault: 'the one in use',
+  },
+  {
     name: 'timeout',
     kind: { type: 'duration', min: 1, max: hour },
     default: '5s',

@@ -11,6 +11,7 @@ import { commandTree } from '../tree.ts';
 import { type AnyCommand, type CommandEntry, type NounEntry, optionName } from './command.ts';
 import { confirm } from './confirm.ts';
 import type { Context, Output, OutputFormat } from './context.ts';
+import { withContext } from './contexts.ts';
 import { allFlags, type ParsedOptions, parseOptions, placeholder } from './flags.ts';
 import { commandHelp, listHelp, usageLine } from './help.ts';
 import { printItem, printRows, printStream } from './output.ts';
@@ -97,7 +98,8 @@ async function showList(found: Extract<Found, { type: 'list' }>, host: Host): Pr
 async function runCommand(line: Line, host: Host): Promise<ExitCode> {
   const { command } = line;
   const said = await parseWords(line);
-  const options = parseOptions(allFlags(command), said.flags, host.environment);
+  const parsed = parseOptions(allFlags(command), said.flags, host.environment);
+  const options = await withContext(command, parsed, host);
   const closers: (() => Promise<void>)[] = [];
   const context = contextOf(command, options, host, closers);
   const all = { ...options.values, ...said.arguments };
