@@ -134,8 +134,22 @@ export const tail: Command<TailOptions, MessageRow> = {
   run: (context, options) => tailTopics(context, options),
 };
 
+/** On a terminal the viewer, for what has no end; lines for all the rest. */
 async function tailTopics(context: Context, options: TailOptions): Promise<undefined> {
-  const { tailPlain } = await import('./tail/plain.ts');
-  await tailPlain(context, options);
+  const { terminal } = context.host;
+  const hasEnd =
+    options.noFollow === true || options.until !== undefined || options.count !== undefined;
+  const isLines =
+    hasEnd ||
+    options.plain === true ||
+    options.format !== undefined ||
+    options.output !== undefined;
+  if (terminal === undefined || isLines) {
+    const { tailPlain } = await import('./tail/plain.ts');
+    await tailPlain(context, options);
+  } else {
+    const { tailViewer } = await import('./tail/viewer.tsx');
+    await tailViewer(context, options, terminal);
+  }
   return undefined;
 }

@@ -9,7 +9,6 @@ import { groupsOfTopic } from '../../client/topic-client.ts';
 import { decodeTrace, type TraceEvent } from '../../client/trace.ts';
 import { findProperty } from '../../protocol/message/properties.ts';
 import type { Command } from '../shared/command.ts';
-import type { Context } from '../shared/context.ts';
 import { isoTime } from '../shared/times.ts';
 import { locate, topicAndMessage } from './locate.ts';
 
@@ -19,7 +18,8 @@ interface Options {
   readonly traceTopic: string;
 }
 
-interface TraceRow {
+/** One thing that is known of a message's way. */
+export interface TraceRow {
   readonly time: string | undefined;
   /** `sent`, `stored`, `consuming`, `consumed`, `transaction`, `recalled`; by offsets `passed`, `waiting`. */
   readonly event: string;
@@ -74,17 +74,31 @@ export const messageTrace: Command<Options, TraceRow> = {
   async run(context, { topic, message: what, traceTopic }) {
     const admin = await context.connect();
     const found = await locate(admin, topic, what);
-    const rows = [
-      ...(await clientRows(context, admin, found, traceTopic)),
-      storedRow(found),
-      ...(await groupRows(admin, topic, found)),
-    ];
-    return rows.sort((a, b) => compare(a.time, b.time));
+    const rows = await wayOf(admin, found, traceTopic);
+    if (!rows.some(({ source }) => source === 'client')) {
+      await context.stderr.write(
+        'no client traced this message: what follows is what brokers know\n',
+      );
+    }
+    return rows;
   },
 };
 
+/** All that is known of the message's way, by time; without a time at the end. */
+export async function wayOf(
+  admin: AdminClient,
+  found: FoundMessage,
+  traceTopic = 'RMQ_SYS_TRACE_TOPIC',
+): Promise<TraceRow[]> {
+  const rows = [
+    ...(await clientRows(admin, found, traceTopic)),
+    storedRow(found),
+    ...(await groupRows(admin, found.message.topic, found)),
+  ];
+  return rows.sort((a, b) => compare(a.time, b.time));
+}
+
 async function clientRows(
-  context: Context,
   admin: AdminClient,
   { message }: FoundMessage,
   traceTopic: string,
@@ -102,13 +116,7 @@ async function clientRows(
       })
     : [];
   const events = traces.flatMap((trace) => decodeTrace(trace.message.body));
-  const own = events.filter(({ messageId }) => messageId === id);
-  if (own.length === 0) {
-    await context.stderr.write(
-      'no client traced this message: what follows is what brokers know\n',
-    );
-  }
-  return own.map(clientRow);
+  return events.filter(({ messageId }) => messageId === id).map(clientRow);
 }
 
 function clientRow(event: TraceEvent): TraceRow {

@@ -6,7 +6,7 @@ import { type MessageRow, messageColumns, messageRow } from '../shared/message-r
 import { printStream } from '../shared/output.ts';
 import type { TailEntry } from './entry.ts';
 import { compileFormat } from './format.ts';
-import { isOpen } from './selection.ts';
+import { isOneTopic } from './selection.ts';
 import { openSession, type TailOptions, type TailSession } from './session.ts';
 
 /** Columns where several topics come together. */
@@ -45,7 +45,7 @@ export async function tailPlain(context: Context, options: TailOptions): Promise
   try {
     const entries = matching(session, options, counters);
     if (render === undefined) {
-      const columns = isSingle(session) ? messageColumns : manyColumns;
+      const columns = isOneTopic(session.selection) ? messageColumns : manyColumns;
       await printStream(context, columns, rowsOf(entries));
     } else for await (const entry of entries) await context.stdout.write(render(entry));
   } finally {
@@ -58,11 +58,6 @@ export async function tailPlain(context: Context, options: TailOptions): Promise
     await context.stderr.write(`${summary(counters)}\n`);
   }
   if (context.signal.aborted) throw new RmqError('INTERRUPTED', 'interrupted');
-}
-
-function isSingle({ selection }: TailSession): boolean {
-  const { topics, deadLettersOf, retriesOf } = selection;
-  return !isOpen(selection) && topics.length + deadLettersOf.length + retriesOf.length === 1;
 }
 
 async function* rowsOf(entries: AsyncIterable<TailEntry>): AsyncGenerator<MessageRow> {

@@ -31,6 +31,12 @@ export function isOpen({ topics, retriesOf }: Selection): boolean {
   return retriesOf.length > 0 || topics.some(isPattern);
 }
 
+/** True: all messages are of one topic. */
+export function isOneTopic(selection: Selection): boolean {
+  const { topics, deadLettersOf, retriesOf } = selection;
+  return !isOpen(selection) && topics.length + deadLettersOf.length + retriesOf.length === 1;
+}
+
 /**
  * The topics that are meant, each once.
  * @throws RmqError TOPIC_NOT_FOUND when a name or a pattern stands for none, unless `isLenient`
