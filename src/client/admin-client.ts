@@ -94,8 +94,18 @@ export class AdminClient {
     fields: ExtFields,
     body?: Uint8Array,
   ): Promise<RemotingAnswer> {
-    const timeoutMs = this.#timeoutMs;
-    return checked(await this.#client.invoke(address, code, fields, body, { timeoutMs }));
+    return checked(await this.ask(address, code, fields, { body }));
+  }
+
+  /** The same with whatever answer, which may take `waitMs` longer. */
+  ask(
+    address: string,
+    code: number,
+    fields: ExtFields,
+    options: { readonly body?: Uint8Array | undefined; readonly waitMs?: number } = {},
+  ): Promise<RemotingAnswer> {
+    const timeoutMs = this.#timeoutMs + (options.waitMs ?? 0);
+    return this.#client.invoke(address, code, fields, options.body, { timeoutMs });
   }
 
   /** All masters, by name. @throws RmqError BROKER_NOT_FOUND when there is none. */
