@@ -14,7 +14,7 @@ import {
   type Popped,
   pop,
 } from '../client/pop-client.ts';
-import { RmqError } from '../protocol/errors.ts';
+import { asRmqError, RmqError } from '../protocol/errors.ts';
 import { unknownGroup } from './group/group-row.ts';
 import type { Column, Command } from './shared/command.ts';
 import type { Context } from './shared/context.ts';
@@ -154,7 +154,7 @@ class Consumer {
   readonly #pops = new Map<PopBroker, Promise<void>>();
   #handedCount = 0;
   #joinedMs = 0;
-  #failure: unknown = undefined;
+  #failure: RmqError | undefined = undefined;
   #isLeaving = false;
 
   constructor(
@@ -214,7 +214,7 @@ class Consumer {
       },
       (error: unknown) => {
         this.#pops.delete(broker);
-        this.#failure ??= error;
+        this.#failure ??= asRmqError(error);
       },
     );
     this.#pops.set(broker, popping);
