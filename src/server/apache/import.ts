@@ -175,7 +175,7 @@ function adoptedState(
     if (list === undefined) inFlight.set(key, [one]);
     else list.push(one);
   }
-  const consumed = folder.offsets.map((one) => {
+  const consumed: AdoptedState['consumed'][number][] = folder.offsets.map((one) => {
     const { group, topic, queueId, offset } = one;
     const { minOffset } = store.queue(topic, queueId);
     const open = (inFlight.get(queueKey(one)) ?? []).filter(
@@ -184,12 +184,32 @@ function adoptedState(
     );
     return { group, topic, queueId, next: offset, inFlight: open };
   });
+  consumed.push(...unwritten(folder, inFlight, store));
   return {
     topics: [...folder.topics, ...lightTopics(folder, store)],
     groups: folder.groups,
     forbidden: folder.forbidden,
     consumed,
   };
+}
+
+/** Offsets are written every few seconds: a group that began just before a crash has its pops only. */
+function unwritten(
+  { offsets }: ApacheFolder,
+  inFlight: ReadonlyMap<string, readonly PoppedMessage[]>,
+  store: LogStore,
+): AdoptedState['consumed'] {
+  const known = new Set(offsets.map(queueKey));
+  return [...inFlight].flatMap(([key, messages]) => {
+    const [first] = messages;
+    if (first === undefined || known.has(key)) return [];
+    const { group, topic, queueId } = first;
+    const { minOffset, maxOffset } = store.queue(topic, queueId);
+    const open = messages.filter(({ offset }) => offset >= minOffset && offset < maxOffset);
+    // Nothing above the oldest of them is known to be done.
+    const next = Math.min(...open.map(({ offset }) => offset));
+    return open.length === 0 ? [] : [{ group, topic, queueId, next, inFlight: [] }];
+  });
 }
 
 function queueKey({

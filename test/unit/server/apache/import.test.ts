@@ -128,6 +128,21 @@ test('pops that were not acknowledged are in flight, the others are done', async
   });
 });
 
+test('a group whose offset was not written yet goes on at the oldest message that it had popped', async () => {
+  const log = new ApacheLog();
+  for (let index = 0; index < 4; index++) log.add({ topic: 'orders' }, 1_000);
+  const point = { t: 'orders', q: 0, c: 'billing', so: 2, pt: 5, n: 2, d: [0, 1], bm: 1, it: 9 };
+  const properties = { REAL_TOPIC: 'rmq_sys_REVIVE_LOG_c', TIMER_OUT_MS: '1000', TAGS: 'ck' };
+  log.add({ topic: 'rmq_sys_wheel_timer', body: JSON.stringify(point), properties }, 6_000);
+  const source = temporaryFolder();
+  log.write(source);
+  const dataDir = temporaryFolder();
+  await importStore(source, dataDir);
+  await withStore(dataDir, async ({ broker }) => {
+    expect(await broker.getOffset('billing', 'orders', 0)).toBe(3);
+  });
+});
+
 test('queues that begin late keep their offsets, emptied ones too', async () => {
   const log = new ApacheLog({ firstBase: 128 << 10 });
   log.beginAt('orders', 0, 700);
