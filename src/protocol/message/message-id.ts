@@ -11,14 +11,25 @@ export function encodeOffsetMessageId(host: RecordHost, offset: PhysicalOffset):
   return offsetMessageIds(host)(offset);
 }
 
-/** The same for many messages of one host. */
+/** The same for many messages of one host, which may change: a broker learns its port when it listens. */
 export function offsetMessageIds(host: RecordHost): (offset: PhysicalOffset) => string {
-  const size = host.address.length;
+  let { address, port } = host;
+  let start = hostDigits(host);
+  return (offset) => {
+    if (host.address !== address || host.port !== port) {
+      ({ address, port } = host);
+      start = hostDigits(host);
+    }
+    return start + hex(offset, 16);
+  };
+}
+
+function hostDigits({ address, port }: RecordHost): string {
+  const size = address.length;
   const bytes = Buffer.allocUnsafe(size + 4);
-  bytes.set(host.address, 0);
-  putInt32(bytes, size, host.port);
-  const start = bytes.toString('hex').toUpperCase();
-  return (offset) => start + hex(offset, 16);
+  bytes.set(address, 0);
+  putInt32(bytes, size, port);
+  return bytes.toString('hex').toUpperCase();
 }
 
 /** Reads an `offsetMsgId`; undefined when it is none. */
