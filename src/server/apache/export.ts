@@ -134,7 +134,7 @@ class Export {
     const log = this.#logWriter(segmentSizeBytes);
     await log.copy();
     const appended = await this.#closeHalves(log, new Set(open.map((one) => one.queueOffset)));
-    const queues = [...this.#store.queues()];
+    const queues = [...this.#store.queues()].filter(({ topic }) => this.#isFileName(topic));
     const queueOptions = await this.#queueOptions(log);
     for (const queue of queues) await writeQueue(queueOptions, queue, queue.topic === levelTopic);
     await log.close();
@@ -159,6 +159,14 @@ class Export {
       lost: this.#standInCount,
       segmentSizeBytes,
     };
+  }
+
+  /** Queues are folders; a damaged record of an imported log may have made one of any name. */
+  #isFileName(topic: string): boolean {
+    const isName = !/[/\\\0]/.test(topic) && topic !== '.' && topic !== '..';
+    if (isName && Buffer.byteLength(topic) <= 255) return true;
+    this.#options.logger.warn('a topic cannot be a folder and is left out', { topic });
+    return false;
   }
 
   async #readTimers(): Promise<void> {

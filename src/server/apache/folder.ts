@@ -40,6 +40,9 @@ export interface TimerCheck {
   readonly queueOffset: number;
 }
 
+/** What a queue number can be at all; the topic is then made from its messages. */
+const queueCountMax = 65_536;
+
 /** In `forbiddenTable`: 1 << 2 forbids reading. */
 const forbiddenToRead = 4;
 
@@ -68,7 +71,7 @@ export async function readApacheFolder(files: Files, path: string): Promise<Apac
   const topics = await readJson(files, config, 'topics.json');
   return {
     path,
-    topics: valuesOf(topics, 'topicConfigTable').flatMap((one) => topicConfigFromJson(one) ?? []),
+    topics: valuesOf(topics, 'topicConfigTable').flatMap((one) => topicOf(one) ?? []),
     groups: valuesOf(groups, 'subscriptionGroupTable').flatMap(
       (one) => groupConfigFromJson(one) ?? [],
     ),
@@ -191,6 +194,15 @@ async function readTimerCheck(files: Files, config: string): Promise<TimerCheck 
   }
   if (bytes.length < 24) return undefined;
   return { lastReadMs: getInt64(bytes, 0), queueOffset: getInt64(bytes, 16) };
+}
+
+function topicOf(json: unknown): TopicConfig | undefined {
+  const topic = topicConfigFromJson(json);
+  const isCount = (count: number): boolean =>
+    Number.isInteger(count) && count >= 0 && count <= queueCountMax;
+  const isPossible =
+    topic !== undefined && isCount(topic.readQueueCount) && isCount(topic.writeQueueCount);
+  return isPossible ? topic : undefined;
 }
 
 function valuesOf(json: unknown, name: string): unknown[] {

@@ -8,7 +8,7 @@ import type { StoredRecord } from '../../protocol/message/record.ts';
 import { isQueued } from '../../protocol/message/sys-flag.ts';
 import { readCleanStop, removeCleanStop } from './clean-stop.ts';
 import type { IndexedQueue } from './index/queue.ts';
-import { indexRecord, type QueueIndex } from './index/queue-index.ts';
+import { indexRecord, type QueueIndex, queueIdMax } from './index/queue-index.ts';
 import { isStandIn, lightQueuesOf, messageAt, partCount } from './inner-batch.ts';
 import type { CommitLog } from './log/commit-log.ts';
 import { type Scan, scanLog } from './log/recovery.ts';
@@ -220,11 +220,25 @@ export class Opening {
     const isForeign = this.#options.origin?.covers(record.physicalOffset) === true;
     // The offset that it stands for is as empty as before.
     if (isForeign && isStandIn(record)) return false;
+    if (isForeign && !this.#isPossible(record)) return false;
     const queue = this.#index.queue(record.topic, record.queueId);
     if (!this.#goTo(queue, record.queueOffset, record.physicalOffset)) return false;
     if (isForeign) this.#indexForeign(record);
     else indexRecord(this.#index, queue, record, record);
     return true;
+  }
+
+  /** Apache's records have no checksum over all of them: their heads may say anything. */
+  #isPossible({ topic, queueId, queueOffset, physicalOffset }: StoredMessage): boolean {
+    const isQueue = queueId >= 0 && queueId < queueIdMax;
+    if (isQueue && Number.isSafeInteger(queueOffset) && queueOffset >= 0) return true;
+    const { logger } = this.#options;
+    logger.error('a record names no possible queue, it is left out', {
+      topic,
+      queueId,
+      physicalOffset,
+    });
+    return false;
   }
 
   /** Makes `offset` the queue's next; false when the index has it already. */

@@ -26,7 +26,7 @@ const dispatchedKey = 'm/dispatched';
 const keptKey = 'm/kept';
 export const damagedKey = 'm/damaged';
 /** Queue ids of a topic lie close together: they index a list. */
-const queueIdMax = 65_536;
+export const queueIdMax = 65_536;
 const statePrefix = 's/';
 /** Entries of one queue that stay in memory once they are in the database. */
 const recentKeepCount = 1_024;

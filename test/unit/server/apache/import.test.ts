@@ -1,7 +1,9 @@
 /** Taking over what the recorded stores do not have: crashes, pops in flight, queues that begin late, interruptions. */
-import { mkdirSync, readdirSync, truncateSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { RmqError } from '../../../../src/protocol/errors.ts';
 import { importApache } from '../../../../src/server/apache/import.ts';
 import { decodeTimer } from '../../../../src/server/broker/schedule/timer.ts';
 import type { LogStore } from '../../../../src/server/store/log-store.ts';
@@ -258,4 +260,34 @@ test('what is no store, a store in use and a full folder are refused with one li
   await expect(importStore(source, temporaryFolder())).rejects.toMatchObject({
     code: 'STORE_CORRUPT',
   });
+});
+
+test('whatever is flipped in a store, it is taken over or refused, and stays as it is', async () => {
+  const log = new ApacheLog({ segmentSize: 4 << 10 });
+  for (let index = 0; index < 8; index++)
+    log.add({ topic: 'orders', body: 'x'.repeat(300) }, index);
+  log.add({ topic: 'rmq_sys_wheel_timer', properties: timer('waits') }, 1_000);
+  const config = { 'topics.json': { topicConfigTable: { a: { topicName: 'orders' } } } };
+  const flips = fc.array(fc.record({ at: fc.nat(), bit: fc.integer({ min: 0, max: 7 }) }), {
+    minLength: 1,
+    maxLength: 3,
+  });
+  await fc.assert(
+    fc.asyncProperty(fc.constantFrom('log', 'topics'), flips, async (where, places) => {
+      const source = temporaryFolder();
+      log.write(source, config);
+      const name = where === 'log' ? `commitlog/${'0'.repeat(20)}` : 'config/topics.json';
+      const bytes = readFileSync(join(source, name));
+      for (const { at, bit } of places) {
+        const index = at % (where === 'log' ? 1_200 : bytes.length);
+        bytes[index] = (bytes[index] ?? 0) ^ (1 << bit);
+      }
+      writeFileSync(join(source, name), bytes);
+      const before = digestOf(source);
+      const result = await importStore(source, temporaryFolder()).catch((error: unknown) => error);
+      if (result instanceof Error) expect(result).toBeInstanceOf(RmqError);
+      expect(digestOf(source)).toBe(before);
+    }),
+    { numRuns: 25 },
+  );
 });
