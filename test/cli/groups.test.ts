@@ -31,6 +31,7 @@ test('a group is created, described, changed and deleted', async () => {
     brokerNames: ['broker-a'],
     lag: 0,
     members: [],
+    deadLetterCount: 0,
   });
   const twice = await run(['group', 'create', 'billing']);
   expect(twice.stderr).toContain('rmq group update billing');

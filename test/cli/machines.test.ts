@@ -21,7 +21,14 @@ afterAll(() => server.stop());
 test('brokers are listed with their state, and drained and back', async () => {
   const { broker: address } = server.endpoints;
   expect(await json(['broker', 'list'])).toMatchObject([
-    { brokerName: 'broker-a', brokerId: 0, address, isAlive: true, isDrained: false },
+    {
+      brokerName: 'broker-a',
+      brokerId: 0,
+      address,
+      isAlive: true,
+      isDrained: false,
+      version: '5.4.0',
+    },
   ]);
   expect(await json(['broker', 'drain', 'broker-a'])).toEqual({
     brokerName: 'broker-a',

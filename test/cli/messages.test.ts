@@ -51,16 +51,17 @@ test('list goes from one time to another, filtered', async () => {
   expect(await bodies()).toEqual(['m0', 'm1', 'm2']);
   expect(await bodies('--count', '2')).toEqual(['m0', 'm1']);
   expect(await bodies('--tag', 'a')).toEqual(['m0', 'm2']);
-  expect(await bodies('--filter', 'price > 1')).toEqual(['m2']);
-  expect(await bodies('--grep', '^m[01]$')).toEqual(['m0', 'm1']);
+  expect(await bodies('--sql', 'price > 1')).toEqual(['m2']);
+  expect(await bodies('--filter', 'tag:a !price=0')).toEqual(['m2']);
+  expect(await bodies('--grep', '/^m[01]$/')).toEqual(['m0', 'm1']);
   const all = (await run(['message', 'list', 'span', '-o', 'json'])).stdout;
   const [, second] = lines(all) as { storeTime: string }[];
   expect(await bodies('--from', second?.storeTime ?? '')).toEqual(['m1', 'm2']);
   expect(await bodies('--to', second?.storeTime ?? '')).toEqual(['m0']);
   expect(await bodies('--to', '-1h')).toEqual([]);
-  const wrong = await run(['message', 'list', 'span', '--filter', 'price >']);
+  const wrong = await run(['message', 'list', 'span', '--sql', 'price >']);
   expect(wrong.code).toBe(2);
-  expect((await run(['message', 'list', 'span', '--grep', '('])).code).toBe(2);
+  expect((await run(['message', 'list', 'span', '--grep', '/(/'])).code).toBe(2);
 });
 
 test('a copy has the tag, keys, group and properties, and an id of its own', async () => {

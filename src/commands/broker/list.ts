@@ -2,7 +2,6 @@
 import type { AdminClient } from '../../client/admin-client.ts';
 import { isDrained, runtimeInfo } from '../../client/broker-client.ts';
 import type { Command } from '../shared/command.ts';
-import { versionText } from '../shared/versions.ts';
 import { type BrokerPlace, brokersOf } from './broker-row.ts';
 
 interface BrokerRow extends BrokerPlace {
@@ -11,6 +10,7 @@ interface BrokerRow extends BrokerPlace {
   readonly isDrained: boolean;
   /** Why it takes no messages. */
   readonly refusing: string | undefined;
+  /** Such as `5.4.0`. */
   readonly version: string | undefined;
   readonly startTime: string | undefined;
   /** Messages a second, lately. */
@@ -55,7 +55,7 @@ async function brokerRow(admin: AdminClient, place: BrokerPlace): Promise<Broker
     isAlive: info !== undefined,
     isDrained: drained,
     refusing: info?.['refusing'],
-    version: info === undefined ? undefined : versionText(Number(info['brokerVersion'])),
+    version: info?.['brokerVersionDesc']?.replace(/^V/, '').replaceAll('_', '.'),
     startTime: boot > 0 ? new Date(boot).toISOString() : undefined,
     inPerSecond: firstNumber(info?.['putTps']),
     outPerSecond: firstNumber(info?.['getTransferredTps']),

@@ -51,7 +51,10 @@ export async function findClient(admin: AdminClient, id: string): Promise<Client
     rows.map(({ clientId }) => clientId),
   );
   throw new RmqError('CLIENT_NOT_FOUND', `no client ${id} is connected`, {
-    hint: meant === undefined ? 'see who is: rmq client list' : `did you mean ${meant}?`,
+    hint:
+      meant === undefined
+        ? 'see who is: rmq client list; clients of proxies over gRPC are not in it'
+        : `did you mean ${meant}?`,
   });
 }
 

@@ -3,9 +3,9 @@ import { sendCopy } from '../../client/message-client.ts';
 import { RmqError } from '../../protocol/errors.ts';
 import { deadLetterTopicOf } from '../../protocol/message/names.ts';
 import { locate } from '../message/locate.ts';
+import { type MatchOptions, matchFlags, matchOf } from '../message/matching.ts';
 import type { Command } from '../shared/command.ts';
 import type { Context } from '../shared/context.ts';
-import { type MatchOptions, matchFlags, matchOf } from '../shared/matching.ts';
 import { queuesOfGroup, targetOf } from './dead-letters.ts';
 import { type RedriveResult, Redriver } from './redriver.ts';
 
@@ -85,7 +85,7 @@ export const dlqRedrive: Command<Options, RedriveResult> = {
     ['rmq dlq redrive billing --dry-run', 'how many wait'],
     ['rmq dlq redrive billing --rate 50', 'all that wait, 50 a second; Ctrl-C, and again to go on'],
     ['rmq dlq redrive billing 0@12 --to orders-test', 'one of them, to another topic'],
-    ['rmq dlq redrive billing --filter "region = \'eu\'"', 'some of them'],
+    ["rmq dlq redrive billing --filter 'region=eu'", 'some of them'],
   ],
   verdict: (result) => verdictOf(Array.isArray(result) ? (result as RedriveResult[]) : []), // run returns rows
   async run(context, options) {

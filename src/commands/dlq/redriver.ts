@@ -9,8 +9,8 @@ import { asRmqError, type RmqError } from '../../protocol/errors.ts';
 import type { StoredMessage } from '../../protocol/message/message.ts';
 import { findProperty } from '../../protocol/message/properties.ts';
 import { PropertyName } from '../../protocol/message/property-names.ts';
+import type { Match } from '../message/matching.ts';
 import type { Context } from '../shared/context.ts';
-import type { Match } from '../shared/matching.ts';
 import { Progress, pause } from '../shared/progress.ts';
 import { targetOf, withReadHint } from './dead-letters.ts';
 
@@ -96,7 +96,7 @@ export class Redriver {
       for await (const message of readQueue(admin, queue, range)) {
         const isFull = this.#redrivenCount + chunk.length >= this.#options.maxCount;
         if (isFull || context.signal.aborted || this.#isStopped) break;
-        if (match === undefined || match(message)) chunk.push(message);
+        if (match === undefined || match(message, queue.brokerName)) chunk.push(message);
         else counts.leftOut++;
         if (chunk.length >= this.#chunkCount()) await flush(message.queueOffset + 1);
         else if (chunk.length === 0) counts.nextOffset = message.queueOffset + 1;

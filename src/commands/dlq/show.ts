@@ -2,9 +2,9 @@
 import { readQueue } from '../../client/message-client.ts';
 import { deadLetterTopicOf } from '../../protocol/message/names.ts';
 import { locate } from '../message/locate.ts';
+import { type MatchOptions, matchFlags, matchOf } from '../message/matching.ts';
 import type { Column, Command } from '../shared/command.ts';
 import type { Context } from '../shared/context.ts';
-import { type MatchOptions, matchFlags, matchOf } from '../shared/matching.ts';
 import { type MessageRow, messageRow } from '../shared/message-row.ts';
 import { originTopic, queuesOfGroup, withReadHint } from './dead-letters.ts';
 
@@ -66,7 +66,7 @@ export const dlqShow: Command<Options, DeadLetterRow> = {
   columns,
   examples: [
     ['rmq dlq show billing', 'the oldest that wait'],
-    ['rmq dlq show billing --filter "region = \'eu\'" --output json', 'some of them'],
+    ["rmq dlq show billing --filter 'region=eu' --output json", 'some of them'],
     ['rmq dlq show billing 0@12', 'one of them'],
   ],
   run: (context, options) => showDeadLetters(context, options),
@@ -90,7 +90,7 @@ async function* showDeadLetters(context: Context, options: Options): AsyncGenera
     try {
       for await (const message of readQueue(admin, queue, range)) {
         if (left <= 0) return;
-        if (match !== undefined && !match(message)) continue;
+        if (match !== undefined && !match(message, queue.brokerName)) continue;
         yield { ...messageRow(message, queue.brokerName), originTopic: originTopic(message) };
         left--;
       }

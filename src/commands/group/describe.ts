@@ -5,6 +5,7 @@ import {
   groupConnections,
   groupOffsets,
 } from '../../client/group-client.ts';
+import { queuesOfGroup } from '../dlq/dead-letters.ts';
 import type { Command } from '../shared/command.ts';
 import { isoTime } from '../shared/times.ts';
 import { type GroupRow, groupArgument, groupRow, unknownGroup } from './group-row.ts';
@@ -28,7 +29,12 @@ interface GroupDetails extends GroupRow {
   readonly brokerNames: readonly string[];
   /** Messages not consumed yet, all queues together. */
   readonly lag: number;
+  /** `CONSUME_PASSIVELY` or `CONSUME_ACTIVELY`, `CLUSTERING` or `BROADCASTING`; empty without members. */
+  readonly consumeType: string;
+  readonly messageModel: string;
   readonly members: readonly string[];
+  /** Dead letters that were not sent again yet. */
+  readonly deadLetterCount: number;
   readonly subscriptions: Readonly<Record<string, string>>;
   readonly queues: readonly QueueLag[];
 }
@@ -55,6 +61,7 @@ export const groupDescribe: Command<Options, GroupDetails> = {
     },
     { title: 'MEMBERS', value: (row) => row.members.join(', ') },
     { title: 'LAG', value: (row) => row.lag },
+    { title: 'DEAD LETTERS', value: (row) => row.deadLetterCount },
     { title: 'QUEUES', value: (row) => row.queues.map(queueText).join(', ') },
   ],
   examples: [
@@ -65,16 +72,20 @@ export const groupDescribe: Command<Options, GroupDetails> = {
     const admin = await context.connect();
     const found = await getGroup(admin, group);
     if (found === undefined) throw await unknownGroup(admin, group);
-    const [offsets, connections] = await Promise.all([
+    const [offsets, connections, dead] = await Promise.all([
       groupOffsets(admin, group),
       groupConnections(admin, group),
+      queuesOfGroup(admin, group),
     ]);
     const queues = offsets.map(queueLag);
     return {
       ...groupRow(found.config),
       brokerNames: found.brokerNames,
       lag: queues.reduce((sum, { lag }) => sum + lag, 0),
+      consumeType: connections.consumeType,
+      messageModel: connections.messageModel,
       members: connections.members.map(({ clientId }) => clientId),
+      deadLetterCount: dead.reduce((sum, one) => sum + one.maxOffset - one.nextOffset, 0),
       subscriptions: connections.subscriptions,
       queues,
     };

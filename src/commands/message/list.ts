@@ -3,9 +3,9 @@ import type { AdminClient, QueueAddress } from '../../client/admin-client.ts';
 import type { Command } from '../shared/command.ts';
 import type { Context } from '../shared/context.ts';
 import { follow, type QueueCursor, type ReadQueue } from '../shared/follow.ts';
-import { type MatchOptions, matchFlags, matchOf } from '../shared/matching.ts';
 import { type MessageRow, messageColumns, messageRow } from '../shared/message-row.ts';
 import { parseTime } from '../shared/times.ts';
+import { type MatchOptions, matchFlags, matchOf } from './matching.ts';
 
 interface Options extends MatchOptions {
   readonly topic: string;
@@ -70,7 +70,7 @@ async function* listMessages(context: Context, options: Options): AsyncGenerator
   for await (const { message, brokerName } of follow(cursors, reader(admin), {
     isFollowing: false,
   })) {
-    if (match !== undefined && !match(message)) continue;
+    if (match !== undefined && !match(message, brokerName)) continue;
     yield messageRow(message, brokerName);
     left--;
     if (left <= 0) return;
