@@ -51,6 +51,16 @@ describe.skipIf(!haveGoldenStores)('stores of Apache (skipped without ../shared)
     expect(waiting.sort()).toEqual([...byLevel, ...byTime].sort());
   });
 
+  test('a group that was told to pop goes on popping', async () => {
+    const { store: source } = unpackGolden('clean');
+    const dataDir = temporaryFolder();
+    await importStore(source, dataDir);
+    const mode = await withStore(dataDir, ({ modes }) =>
+      Promise.resolve(modes.get('gs-pop', 'gs-group-pop')),
+    );
+    expect(mode).toEqual({ mode: 'POP', popShareQueueCount: 8 });
+  });
+
   test('what was not decided is asked about', async () => {
     const { store: source } = unpackGolden('clean');
     const dataDir = temporaryFolder();

@@ -8,8 +8,7 @@ import { findProperty } from '../../src/protocol/message/properties.ts';
 import { encodeStoredMessage } from '../../src/protocol/message/record.ts';
 import { type ExportReport, exportApache } from '../../src/server/apache/export.ts';
 import { type ImportReport, importApache } from '../../src/server/apache/import.ts';
-import { openOffline } from '../../src/server/apache/offline.ts';
-import type { Broker } from '../../src/server/broker/broker.ts';
+import { type OfflineStore, openOffline } from '../../src/server/apache/offline.ts';
 import { silentLogger } from '../../src/server/shared/logger.ts';
 import type { LogStore } from '../../src/server/store/log-store.ts';
 import type { StoredQueue } from '../../src/server/store/message-store.ts';
@@ -29,12 +28,13 @@ export function importStore(from: string, dataDir: string): Promise<ImportReport
 /** Opens the store of a data folder, looks, and closes it. */
 export async function withStore<T>(
   dataDir: string,
-  look: (opened: { store: LogStore; broker: Broker }) => Promise<T>,
+  look: (opened: OfflineStore) => Promise<T>,
 ): Promise<T> {
   const opened = await openOffline(diskPorts, `${dataDir}/broker`);
   await opened.store.start();
   try {
     await opened.broker.load();
+    await opened.modes.load();
     return await look(opened);
   } finally {
     await opened.store.stop();
@@ -78,10 +78,11 @@ export interface StoreContent {
   readonly offsets: readonly string[];
   readonly timers: readonly string[];
   readonly transactions: readonly string[];
+  readonly modes: readonly string[];
 }
 
 export function contentOf(dataDir: string): Promise<StoreContent> {
-  return withStore(dataDir, async ({ store, broker }) => {
+  return withStore(dataDir, async ({ store, broker, modes }) => {
     const messages: string[] = [];
     const queues: string[] = [];
     for (const queue of store.queues()) {
@@ -111,6 +112,7 @@ export function contentOf(dataDir: string): Promise<StoreContent> {
         .sort(),
       timers: timers.sort(),
       transactions: halves.sort(),
+      modes: [...modes.all()].map((one) => JSON.stringify(one)).sort(),
     };
   });
 }

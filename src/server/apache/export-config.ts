@@ -4,13 +4,14 @@ import { putInt64 } from '../../protocol/message/bytes.ts';
 import { groupConfigToJson } from '../../protocol/remoting/bodies/group-config.ts';
 import { topicConfigToJson } from '../../protocol/remoting/bodies/topic-config.ts';
 import type { GroupConfig, TopicConfig } from '../broker/api.ts';
-import type { GroupOffset } from './folder.ts';
+import type { GroupMode, GroupOffset } from './folder.ts';
 
 export interface ConfigContent {
   readonly topics: readonly TopicConfig[];
   readonly groups: readonly GroupConfig[];
   readonly forbidden: readonly { readonly group: string; readonly topic: string }[];
   readonly offsets: readonly GroupOffset[];
+  readonly modes: readonly GroupMode[];
   /** Level to the next offset of its queue. */
   readonly delayOffsets: ReadonlyMap<number, number>;
   readonly nowMs: number;
@@ -37,6 +38,7 @@ export async function writeConfig(files: Files, to: string, content: ConfigConte
   // The second one stands in for the first while light queues are switched on.
   await write('consumerOffset.json', { dataVersion, offsetTable });
   await write('lmqConsumerOffset.json', { dataVersion, lmqOffsetTable: {}, offsetTable });
+  await write('messageRequestMode.json', { messageRequestModeMap: modesByTopic(content.modes) });
   await write('delayOffset.json', {
     dataVersion,
     offsetTable: Object.fromEntries(content.delayOffsets),
@@ -61,6 +63,15 @@ function offsetsByQueue(offsets: readonly GroupOffset[]): Record<string, Record<
     table.set(key, (table.get(key) ?? new Map<string, number>()).set(String(queueId), offset));
   }
   return objectOf(table);
+}
+
+function modesByTopic(modes: readonly GroupMode[]): Record<string, Record<string, object>> {
+  const table: Record<string, Record<string, object>> = {};
+  for (const { topic, group, mode, popShareQueueCount } of modes) {
+    const groups = (table[topic] ??= {});
+    groups[group] = { consumerGroup: group, mode, popShareQueueNum: popShareQueueCount, topic };
+  }
+  return table;
 }
 
 function objectOf(

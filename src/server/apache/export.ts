@@ -9,6 +9,7 @@ import { encodeProperties } from '../../protocol/message/properties.ts';
 import { PropertyName } from '../../protocol/message/property-names.ts';
 import type { StoredRecord } from '../../protocol/message/record.ts';
 import type { Broker } from '../broker/broker.ts';
+import type { RequestModes } from '../broker/groups/request-modes.ts';
 import { decodeTimer, type Timer } from '../broker/schedule/timer.ts';
 import {
   levelCount,
@@ -69,6 +70,7 @@ export async function exportApache(options: ExportOptions): Promise<ExportReport
   await store.start();
   try {
     await broker.load();
+    await opened.modes.load();
     const aside = `${to}.exporting`;
     await removeFolder(files, aside);
     await files.makeFolder(aside);
@@ -100,6 +102,7 @@ class Export {
   readonly #to: string;
   readonly #store: LogStore;
   readonly #broker: Broker;
+  readonly #modes: RequestModes;
   readonly #origin: Origin | undefined;
   readonly #nowMs: number;
   #recordCount = 0;
@@ -118,6 +121,7 @@ class Export {
     this.#to = to;
     this.#store = opened.store;
     this.#broker = opened.broker;
+    this.#modes = opened.modes;
     this.#origin = opened.origin;
     this.#nowMs = options.clock.nowMs();
   }
@@ -304,6 +308,7 @@ class Export {
       groups: await this.#broker.listGroups(),
       forbidden: this.#broker.listForbidden(),
       offsets,
+      modes: [...this.#modes.all()].map(([topic, group, mode]) => ({ topic, group, ...mode })),
       delayOffsets: this.#delayOffsets,
       nowMs: this.#nowMs,
     });

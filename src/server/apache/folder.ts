@@ -8,8 +8,9 @@ import { RmqError } from '../../protocol/errors.ts';
 import { getInt64 } from '../../protocol/message/bytes.ts';
 import { groupConfigFromJson } from '../../protocol/remoting/bodies/group-config.ts';
 import { parseLenientJson } from '../../protocol/remoting/bodies/lenient-json.ts';
-import { topicConfigFromJson } from '../../protocol/remoting/bodies/topic-config.ts';
+import { numberOr, topicConfigFromJson } from '../../protocol/remoting/bodies/topic-config.ts';
 import type { GroupConfig, TopicConfig } from '../broker/api.ts';
+import type { RequestMode } from '../broker/groups/request-modes.ts';
 
 /** `topic@group` and the queues' next offsets. */
 export interface GroupOffset {
@@ -19,12 +20,19 @@ export interface GroupOffset {
   readonly offset: number;
 }
 
+/** How a group was told to consume a topic. */
+export interface GroupMode extends RequestMode {
+  readonly group: string;
+  readonly topic: string;
+}
+
 export interface ApacheFolder {
   readonly path: string;
   readonly topics: readonly TopicConfig[];
   readonly groups: readonly GroupConfig[];
   readonly forbidden: readonly { readonly group: string; readonly topic: string }[];
   readonly offsets: readonly GroupOffset[];
+  readonly modes: readonly GroupMode[];
   /** Level 1 … to the next offset of its queue. */
   readonly delayOffsets: ReadonlyMap<number, number>;
   readonly timers: TimerCheck | undefined;
@@ -77,6 +85,7 @@ export async function readApacheFolder(files: Files, path: string): Promise<Apac
     ),
     forbidden: forbiddenOf(groups),
     offsets: await readOffsets(files, config),
+    modes: modesOf(await readJson(files, config, 'messageRequestMode.json')),
     delayOffsets: numbersOf(
       objectOf(await readJson(files, config, 'delayOffset.json'))['offsetTable'],
     ),
@@ -182,6 +191,18 @@ function forbiddenOf(groups: unknown): { group: string; topic: string }[] {
     }
   }
   return found;
+}
+
+function modesOf(json: unknown): GroupMode[] {
+  return valuesOf(json, 'messageRequestModeMap').flatMap((groups) =>
+    Object.values(objectOf(groups))
+      .map(objectOf)
+      .flatMap(({ topic, consumerGroup: group, mode, popShareQueueNum }) => {
+        if (typeof topic !== 'string' || typeof group !== 'string') return [];
+        if (mode !== 'PULL' && mode !== 'POP') return [];
+        return [{ topic, group, mode, popShareQueueCount: numberOr(popShareQueueNum, 0) }];
+      }),
+  );
 }
 
 async function readTimerCheck(files: Files, config: string): Promise<TimerCheck | undefined> {

@@ -145,7 +145,7 @@ async function buildIndex(
     readonly inFlight: readonly PoppedMessage[];
   },
 ): Promise<number> {
-  const { store, broker } = await openOffline(options, parts.aside);
+  const { store, broker, modes } = await openOffline(options, parts.aside);
   await store.start();
   try {
     for (const { topic, queueId, max } of await emptiedQueues(
@@ -157,6 +157,7 @@ async function buildIndex(
     }
     const state = adoptedState(parts.folder, parts.inFlight, store);
     await broker.adopt(state);
+    for (const { topic, group, ...mode } of parts.folder.modes) await modes.set(topic, group, mode);
     return state.consumed.reduce((sum, { inFlight }) => sum + inFlight.length, 0);
   } finally {
     await store.stop();

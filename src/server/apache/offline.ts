@@ -3,6 +3,7 @@ import type { Clock } from '../../platform/clock.ts';
 import type { Files } from '../../platform/files.ts';
 import type { Random } from '../../platform/random.ts';
 import { Broker } from '../broker/broker.ts';
+import { RequestModes } from '../broker/groups/request-modes.ts';
 import type { Logger } from '../shared/logger.ts';
 import { levelDatabaseFactory } from '../store/index/level-database.ts';
 import { LogStore } from '../store/log-store.ts';
@@ -21,6 +22,7 @@ export interface OfflineStore {
   /** Neither has been started. */
   readonly store: LogStore;
   readonly broker: Broker;
+  readonly modes: RequestModes;
   readonly origin: Origin | undefined;
 }
 
@@ -71,7 +73,7 @@ export async function openOffline(
       delayMaxMs: Number.MAX_SAFE_INTEGER,
     },
   });
-  return { store, broker, origin };
+  return { store, broker, modes: new RequestModes(store), origin };
 }
 
 /** As its first two segments have it. */

@@ -8,7 +8,7 @@ import type { Logger } from '../../shared/logger.ts';
 import type { MessageStore, StoredQueue } from '../../store/message-store.ts';
 import type { BrokerApi, TopicConfig } from '../api.ts';
 import type { CommittedOffset } from '../delivery/state-table.ts';
-import type { RequestModes } from './assignments.ts';
+import type { RequestModes } from '../groups/request-modes.ts';
 import type { ClientRegistry } from './client-registry.ts';
 import type { LiteSessions } from './lite.ts';
 import type { ParkedRequests } from './parked-requests.ts';
