@@ -53,6 +53,7 @@ export const storeExport: Command<Options, ExportReport> = {
   ],
   examples: [
     ['rmq store export /home/rocketmq/store --data /var/lib/rmq', 'the store itself stays'],
+    ['rmq store export ./apache-store --data ./data --output json', 'for a program'],
   ],
   async run(context, { folder, data }) {
     const { exportApache } = await import('../../server/apache/export.ts');
