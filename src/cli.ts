@@ -8,11 +8,9 @@ export async function main(): Promise<void> {
     process.stdout.write(`${version}\n`);
     return;
   }
-  const [{ runCommandLine }, { keepAlive, processHost }] = await Promise.all([
+  const [{ runCommandLine }, { processHost }] = await Promise.all([
     import('./commands/shared/runner.ts'),
     import('./platform/node-host.ts'),
   ]);
-  // A command may be waiting for its time alone.
-  keepAlive();
   process.exit(await runCommandLine(argv, processHost()));
 }

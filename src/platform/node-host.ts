@@ -8,11 +8,6 @@ import { nodeClock } from './node-clock.ts';
 
 const parentPollMs = 500;
 
-/** Until the process is ended: timers of a `Clock` alone would not keep it. */
-export function keepAlive(): void {
-  setInterval(() => {}, 2 ** 30);
-}
-
 /** Takes over the process's streams and signals. Once a process. */
 export function processHost(): Host {
   const abort = new AbortController();

@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Rmq, startRmq } from '../../src/index.ts';
 import { type CliOptions, rmq } from '../support/cli.ts';
+import { rmqHere } from '../support/here.ts';
 
 interface Row {
   readonly body: string;
@@ -9,7 +10,8 @@ interface Row {
 }
 
 let server: Rmq;
-const run = (args: readonly string[], options: CliOptions = {}) =>
+const run = (args: readonly string[]) => rmqHere(args, { RMQ_NAMESRV: server.endpoints.namesrv });
+const runApart = (args: readonly string[], options: CliOptions) =>
   rmq(args, { ...options, env: { RMQ_NAMESRV: server.endpoints.namesrv } });
 const rowsOf = (stdout: string): Row[] =>
   stdout
@@ -72,7 +74,7 @@ test('what fails comes again and dies in the end; redriven, it is consumed', asy
 test('it is a member while it runs, and Ctrl-C leaves nothing behind', async () => {
   await topicWith('live', 1);
   await makeGroup('team');
-  const { code, stderr, stdout } = await run(['consume', 'team', 'live'], {
+  const { code, stderr, stdout } = await runApart(['consume', 'team', 'live'], {
     onStdout: (_soFar, child) => {
       void run(['group', 'members', 'team', '-o', 'name']).then(({ stdout: members }) => {
         if (members.startsWith('rmq@')) child.kill('SIGINT');

@@ -2,9 +2,11 @@
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { type Rmq, startRmq } from '../../src/index.ts';
 import { type CliOptions, rmq } from '../support/cli.ts';
+import { rmqHere } from '../support/here.ts';
 
 let server: Rmq;
-const run = (args: readonly string[], options: CliOptions = {}) =>
+const run = (args: readonly string[]) => rmqHere(args, { RMQ_NAMESRV: server.endpoints.namesrv });
+const runApart = (args: readonly string[], options: CliOptions) =>
   rmq(args, { ...options, env: { RMQ_NAMESRV: server.endpoints.namesrv } });
 const json = async (args: readonly string[]): Promise<unknown> => {
   const { code, stdout, stderr } = await run([...args, '--output', 'json']);
@@ -99,7 +101,7 @@ test('one of them, and those that match, leave the others waiting', async () => 
 
 test('Ctrl-C stops between two, and the same command goes on there', async () => {
   const origin = await groupWith('slow', 12);
-  const stopped = await run(['dlq', 'redrive', 'slow', '--rate', '5', '-o', 'json'], {
+  const stopped = await runApart(['dlq', 'redrive', 'slow', '--rate', '5', '-o', 'json'], {
     onStart: (child) => {
       void vi
         .waitUntil(async () => (await server.lag(origin, 'TOOLS_CONSUMER')) > 0, { timeout: 9_000 })

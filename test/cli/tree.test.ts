@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { allFlags } from '../../src/commands/shared/flags.ts';
 import { allCommands } from '../../src/commands/tree.ts';
 import { rmq } from '../support/cli.ts';
+import { rmqHere } from '../support/here.ts';
 
 const commands = await allCommands();
 
@@ -28,7 +29,7 @@ describe.each(commands.map(({ path, command }) => ({ name: path.join(' '), path,
     });
 
     test('shows all of it in --help', async () => {
-      const { code, stdout, stderr } = await rmq([...path, '--help']);
+      const { code, stdout, stderr } = await rmqHere([...path, '--help'], {});
       expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
       expect(stdout).toContain(`${command.summary}.`);
       for (const flag of allFlags(command)) {

@@ -44,10 +44,12 @@ export class Progress {
 
 /** Resolves after that time, or at once when the command is interrupted. */
 export function pause(context: Context, durationMs: number): Promise<void> {
-  const { clock, signal } = context;
+  const { clock, signal, host } = context;
   if (signal.aborted || durationMs <= 0) return Promise.resolve();
   return new Promise((resolve) => {
+    const release = host.holdOpen();
     const end = (): void => {
+      release();
       clock.clearTimer(timer);
       signal.removeEventListener('abort', end);
       resolve();
