@@ -16,7 +16,7 @@ import type { Reply } from '../util/reply.ts';
 
 export type { RemotingAnswer } from '../transport/remoting-connection.ts';
 
-const connectTimeoutMs = 3_000;
+export const connectTimeoutMs = 3_000;
 
 /** Answers a request that a server sends on our connection; undefined: no answer. */
 export type PushHandler = (command: RemotingCommand, address: string) => OutgoingAnswer | undefined;

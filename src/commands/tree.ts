@@ -150,6 +150,15 @@ export const commandTree: readonly (NounEntry | CommandEntry)[] = [
       { name: 'remove', load: async () => (await import('./context/remove.ts')).contextRemove },
     ],
   },
+  {
+    name: 'bench',
+    summary: 'Measure how fast a cluster is',
+    commands: [
+      { name: 'produce', load: async () => (await import('./bench/produce.ts')).benchProduce },
+      { name: 'consume', load: async () => (await import('./bench/consume.ts')).benchConsume },
+      { name: 'latency', load: async () => (await import('./bench/latency.ts')).benchLatency },
+    ],
+  },
   { name: 'completion', load: async () => (await import('./completion.ts')).completion },
 ];
 

@@ -125,6 +125,8 @@ export class GrpcCall implements Call, OutStream, StreamHandler, MessageSink {
   }
 
   onCancel(run: () => void): void {
+    // The client may go while a method still looks something up.
+    if (this.#isOver) return run();
     (this.#cancelRuns ??= []).push(run);
   }
 

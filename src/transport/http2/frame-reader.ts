@@ -35,8 +35,10 @@ export class FrameReader {
   #partial: Buffer = empty;
   #isStopped = false;
 
-  constructor(sink: FrameSink) {
+  /** `isServer`: what comes begins with a client's preface. */
+  constructor(sink: FrameSink, options: { readonly isServer: boolean } = { isServer: true }) {
     this.#sink = sink;
+    if (!options.isServer) this.#prefaceSize = clientPreface.length;
   }
 
   get isPrefaceRead(): boolean {

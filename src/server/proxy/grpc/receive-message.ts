@@ -158,6 +158,8 @@ class Receiver {
       isGone = true;
       cancel?.();
     });
+    // It would get messages that nobody takes.
+    if (isGone) return;
     cancel = broker.pop(popRequest, (result) => {
       isAnswered = true;
       if (cancel !== undefined) parked.delete(cancel);

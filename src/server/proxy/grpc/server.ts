@@ -168,6 +168,7 @@ class GrpcJsCall implements Call {
   }
 
   onCancel(run: () => void): void {
+    if (this.#call.cancelled) return run();
     // The union of the three call types has no `once` that TypeScript can call.
     (this.#call as { once(event: 'cancelled', run: () => void): unknown }).once('cancelled', run);
   }
