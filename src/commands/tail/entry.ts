@@ -1,12 +1,36 @@
 /** A message as the tail sees it: read once, decoded only as far as somebody asks. */
-import type { StoredMessage } from '../../protocol/message/message.ts';
+import type { RecordHost, StoredMessage } from '../../protocol/message/message.ts';
 import { plainBody } from '../../protocol/message/plain-body.ts';
 import { decodeProperties, findProperty } from '../../protocol/message/properties.ts';
 
 const strictUtf8 = new TextDecoder('utf-8', { fatal: true });
 
-/** What an entry costs beside its bytes, about. */
-const entryOverheadBytes = 400;
+/** What an entry costs beside its bytes, about: two objects, two views, its places in the list. */
+const entryOverheadBytes = 800;
+
+/** Names and hosts that many messages share, each held once. */
+const sharedCountMax = 10_000;
+const sharedNames = new Map<string, string>();
+const sharedHosts = new Map<string, RecordHost>();
+
+function interned(name: string): string {
+  return shared(sharedNames, name, () => name);
+}
+
+/** A host read from a record is a view that would hold all that was received with it. */
+function internedHost({ address, port }: RecordHost): RecordHost {
+  const key = `${address.join('.')}:${port}`;
+  return shared(sharedHosts, key, () => ({ address: Uint8Array.from(address), port }));
+}
+
+function shared<T>(known: Map<string, T>, key: string, make: () => T): T {
+  const found = known.get(key);
+  if (found !== undefined) return found;
+  if (known.size >= sharedCountMax) known.clear();
+  const made = make();
+  known.set(key, made);
+  return made;
+}
 
 export class TailEntry {
   readonly brokerName: string;
@@ -85,11 +109,18 @@ export class TailEntry {
 
   /** For somebody who keeps it: own copies of its bytes, and nothing that was decoded on the way. */
   keep(): void {
-    const { body, properties } = this.message;
+    const { message } = this;
+    const { body, properties } = message;
+    const bytes = Buffer.allocUnsafe(body.length + properties.length);
+    bytes.set(body, 0);
+    bytes.set(properties, body.length);
     this.message = {
-      ...this.message,
-      body: Uint8Array.from(body),
-      properties: Uint8Array.from(properties),
+      ...message,
+      topic: interned(message.topic),
+      bornHost: internedHost(message.bornHost),
+      storeHost: internedHost(message.storeHost),
+      body: bytes.subarray(0, body.length),
+      properties: bytes.subarray(body.length),
     };
     this.forget();
   }

@@ -1,0 +1,205 @@
+/**
+ * `rmq tail` on a terminal under load: a server, a producer at a steady rate and the viewer in tmux, each a
+ * process of its own. Looks at the screen all the time: how old the newest message in sight is, when the
+ * screen has been read (so the time that tmux takes counts, too); CPU and memory of the viewer from /proc.
+ *
+ *   node test/bench/tail.ts [--rate 5000] [--seconds 60] [--columns 120] [--rows 40] [--size 200] [--json]
+ *
+ * Linux, tmux.
+ */
+import { fork } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { connectAdmin } from '../../src/commands/shared/connect.ts';
+import { parseHostPort } from '../../src/platform/host-port.ts';
+import { createTopic } from '../support/create-topic.ts';
+import { startProcess } from '../support/processes.ts';
+import { rmqExecutable, Terminal } from '../support/tmux.ts';
+
+const { values: flags } = parseArgs({
+  options: {
+    rate: { type: 'string', default: '5000' },
+    seconds: { type: 'string', default: '60' },
+    columns: { type: 'string', default: '120' },
+    rows: { type: 'string', default: '40' },
+    size: { type: 'string', default: '200' },
+    json: { type: 'boolean', default: false },
+    produce: { type: 'string' },
+  },
+});
+
+const topic = 'busy';
+const lookMs = 50;
+const ticksPerSecond = 100; // USER_HZ on every Linux that Node runs on
+
+if (flags.produce === undefined) await main();
+else await produce(flags.produce, Number(flags.rate), Number(flags.size));
+
+/** Sends until its parent ends it; what a pause cost is made up for. */
+async function produce(namesrv: string, rate: number, size: number): Promise<void> {
+  const address = parseHostPort(namesrv);
+  if (address === undefined) throw new Error(`no address: ${namesrv}`);
+  const { admin } = connectAdmin({ namesrv: [address], timeoutMs: 5_000 });
+  const queues = await admin.queues(topic);
+  const route = await admin.nameserver.route(topic);
+  admin.nameserver.route = () => Promise.resolve(route);
+  process.send?.({ ready: queues.length });
+  process.on('disconnect', () => process.exit());
+  const start = performance.now();
+  let sent = 0;
+  let open = 0;
+  let failed = 0;
+  for (;;) {
+    const due = Math.floor(((performance.now() - start) / 1_000) * rate);
+    for (; sent < due && open < 4_000; sent++) {
+      open++;
+      const text = `{"n":${sent},"state":"new","note":"${'x'.repeat(size)}`;
+      const properties = new Map([
+        ['TAGS', sent % 3 === 0 ? 'paid' : 'new'],
+        ['KEYS', `order-${sent}`],
+      ]);
+      admin
+        .send({
+          topic,
+          body: Buffer.from(`${text.slice(0, size - 2)}"}`),
+          properties,
+          bornTimestampMs: Date.now(),
+        })
+        .catch(() => failed++)
+        .finally(() => open--);
+    }
+    process.send?.({ sent, failed });
+    await sleep(10);
+  }
+}
+
+interface Usage {
+  readonly cpuMs: number;
+  readonly residentMiB: number;
+}
+
+function usageOf(pid: number): Usage {
+  const status = readFileSync(`/proc/${pid}/status`, 'utf8');
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    .replace(/^.*\) /, '')
+    .split(' ');
+  return {
+    cpuMs: ((Number(fields[11]) + Number(fields[12])) * 1_000) / ticksPerSecond,
+    residentMiB: Number(/VmRSS:\s+(\d+)/.exec(status)?.[1] ?? 0) / 1024,
+  };
+}
+
+/** Store time of the newest message in sight, from its `12:34:56.789`; undefined when there is none. */
+function newestShownMs(rows: readonly string[]): number | undefined {
+  let newest: number | undefined;
+  for (const line of rows) {
+    const [, hours, minutes, seconds, ms] = /^. (\d\d):(\d\d):(\d\d)\.(\d\d\d) /.exec(line) ?? [];
+    if (ms === undefined) continue;
+    const time = new Date().setHours(Number(hours), Number(minutes), Number(seconds), Number(ms));
+    newest = Math.max(newest ?? 0, time);
+  }
+  return newest;
+}
+
+async function main(): Promise<void> {
+  const server = await startProcess(['--memory']);
+  const namesrv = String(server.ready.namesrv);
+  await createTopic(String(server.ready.broker), topic);
+  const producer = fork(
+    fileURLToPath(import.meta.url),
+    ['--produce', namesrv, '--rate', flags.rate, '--size', flags.size],
+    { stdio: 'inherit' },
+  );
+  let sent = 0;
+  let failed = 0;
+  producer.on('message', (told: { sent?: number; failed?: number }) => {
+    sent = told.sent ?? sent;
+    failed = told.failed ?? failed;
+  });
+  const terminal = await Terminal.start([process.execPath, rmqExecutable, 'tail', topic], {
+    columns: Number(flags.columns),
+    rows: Number(flags.rows),
+    env: { RMQ_NAMESRV: namesrv },
+  });
+  try {
+    await terminal.until((_screen, rows) => newestShownMs(rows) !== undefined, 20_000);
+    const shell = await terminal.pid();
+    const children = readFileSync(`/proc/${shell}/task/${shell}/children`, 'utf8');
+    const viewer = Number(children.trim().split(' ')[0]);
+    await sleep(3_000); // What is compiled at first is compiled.
+    report(await watch(terminal, viewer, () => sent), failed);
+  } finally {
+    producer.disconnect();
+    await terminal.close();
+    await server.stop();
+  }
+}
+
+interface Watched {
+  readonly seconds: number;
+  readonly rate: number;
+  readonly latenessMs: readonly number[];
+  readonly cpuCores: number;
+  /** At begin, after each tenth. */
+  readonly residentMiB: readonly number[];
+  readonly lastRows: readonly string[];
+}
+
+async function watch(terminal: Terminal, pid: number, sentNow: () => number): Promise<Watched> {
+  const seconds = Number(flags.seconds);
+  const start = performance.now();
+  const first = usageOf(pid);
+  const sentBefore = sentNow();
+  const latenessMs: number[] = [];
+  const residentMiB = [first.residentMiB];
+  let lastRows: readonly string[] = [];
+  for (;;) {
+    const passed = (performance.now() - start) / 1_000;
+    if (passed > seconds) break;
+    lastRows = await terminal.rows();
+    const newest = newestShownMs(lastRows);
+    if (newest !== undefined) latenessMs.push(Date.now() - newest);
+    if (passed > (residentMiB.length * seconds) / 10) residentMiB.push(usageOf(pid).residentMiB);
+    await sleep(lookMs);
+  }
+  const last = usageOf(pid);
+  const tookMs = performance.now() - start;
+  return {
+    seconds,
+    rate: ((sentNow() - sentBefore) * 1_000) / tookMs,
+    latenessMs: latenessMs.sort((a, b) => a - b),
+    cpuCores: (last.cpuMs - first.cpuMs) / tookMs,
+    residentMiB: [...residentMiB, last.residentMiB],
+    lastRows,
+  };
+}
+
+function report(watched: Watched, failed: number): void {
+  const { latenessMs, residentMiB } = watched;
+  const at = (share: number): number =>
+    latenessMs[Math.min(latenessMs.length - 1, Math.floor(latenessMs.length * share))] ??
+    Number.NaN;
+  const result = {
+    rate: Math.round(watched.rate),
+    seconds: watched.seconds,
+    looks: latenessMs.length,
+    latenessMedianMs: at(0.5),
+    latenessP99Ms: at(0.99),
+    latenessWorstMs: at(1),
+    cpuCores: Number(watched.cpuCores.toFixed(2)),
+    residentMiB: residentMiB.map(Math.round),
+    failedSends: failed,
+  };
+  if (flags.json) console.log(JSON.stringify(result));
+  else {
+    console.log(watched.lastRows.slice(-2).join('\n'));
+    console.log(`messages a second         ${result.rate}, ${failed} failed`);
+    console.log(
+      `newest in sight is old    ${result.latenessMedianMs} ms median, ${result.latenessP99Ms} p99, ${result.latenessWorstMs} worst of ${result.looks} looks (wanted: 200)`,
+    );
+    console.log(`CPU of the viewer         ${result.cpuCores} cores (wanted: 0.5)`);
+    console.log(`its memory, MiB           ${result.residentMiB.join(' ')} (wanted: flat)`);
+  }
+}
