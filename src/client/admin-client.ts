@@ -37,7 +37,7 @@ import { sendAnswer, sendHeaderV2 } from '../protocol/remoting/headers/send.ts';
 import { checked, type NameServerClient } from './nameserver-client.ts';
 import type { RemotingAnswer, RemotingClient } from './remoting-client.ts';
 
-const producerGroup = 'CLIENT_INNER_PRODUCER';
+export const producerGroup = 'CLIENT_INNER_PRODUCER';
 const toolsGroup = 'TOOLS_CONSUMER';
 /** Bit of a topic's permission; facts/store.md §9. */
 const writePermission = 2;

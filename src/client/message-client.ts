@@ -144,6 +144,11 @@ export interface CopyOptions {
   readonly bornTimestampMs: number;
 }
 
+/** Those of a message that its sender gave it. */
+export function senderPropertiesOf(stored: ReadonlyMap<string, string>): Map<string, string> {
+  return new Map([...stored].filter(([name]) => !noted.has(name)));
+}
+
 /** Sends a copy as its producer would have sent it: keys, tag, message group, properties, body. */
 export function sendCopy(
   admin: AdminClient,
@@ -151,7 +156,7 @@ export function sendCopy(
   { topic, isSameMessage, bornTimestampMs }: CopyOptions,
 ): Promise<SentMessage> {
   const stored = decodeProperties(message.properties);
-  const properties = new Map([...stored].filter(([name]) => !noted.has(name)));
+  const properties = senderPropertiesOf(stored);
   const id = stored.get(PropertyName.uniqueKey);
   if (isSameMessage && id !== undefined) properties.set(PropertyName.uniqueKey, id);
   const orderKey = stored.get(PropertyName.messageGroup);

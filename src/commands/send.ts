@@ -1,21 +1,23 @@
 /** `rmq send` */
 import type { AdminClient, SentMessage } from '../client/admin-client.ts';
+import { endTransaction, halfProperties, halfSysFlag } from '../client/transaction-client.ts';
 import { RmqError } from '../protocol/errors.ts';
 import { nearest } from '../util/nearest.ts';
+import {
+  checkOptions,
+  flagProperties,
+  type Outgoing,
+  outgoing,
+  type SendOptions,
+} from './send/outgoing.ts';
 import type { Command } from './shared/command.ts';
 import type { Context } from './shared/context.ts';
+import { pause } from './shared/progress.ts';
 import { makeTopic } from './shared/topics.ts';
 
-interface Options {
-  readonly topic: string;
-  readonly body?: string;
-  readonly tag?: string;
-  readonly group?: string;
-  readonly key: readonly string[] | undefined;
-  readonly prop: readonly string[] | undefined;
-  readonly file?: string;
-  readonly lines: boolean;
-  readonly count: number;
+interface Options extends SendOptions {
+  readonly transaction?: 'commit' | 'rollback' | 'open';
+  readonly rate?: number;
 }
 
 interface SentRow extends SentMessage {
@@ -25,13 +27,15 @@ interface SentRow extends SentMessage {
 /** Its route says that brokers create topics on the way. */
 const templateTopic = 'TBW102';
 const queueCountDefault = 4;
-/** Sends under way at once with --count and --lines. */
+/** Sends under way at once; those of a message group leave one after the other. */
 const inFlightMax = 64;
+const yearMs = 366 * 24 * 3_600_000;
 
 export const send: Command<Options, SentRow> = {
   summary: 'Send messages to a topic',
   impact: 'change',
   isRemote: true,
+  isDraining: true,
   arguments: [
     { name: 'topic', description: 'name of the topic', isRequired: true },
     { name: 'body', description: 'the message; - or nothing reads stdin', isRequired: false },
@@ -58,9 +62,30 @@ export const send: Command<Options, SentRow> = {
       description: 'message group: its messages are consumed in order (FIFO topics)',
     },
     {
+      name: 'delay',
+      kind: { type: 'duration', min: 1, max: yearMs },
+      description: 'deliver it that much later (DELAY topics)',
+    },
+    {
+      name: 'at',
+      kind: { type: 'text', placeholder: 'TIME' },
+      description: 'deliver it then, such as 2026-01-31T12:00:00Z',
+    },
+    {
+      name: 'priority',
+      kind: { type: 'integer', min: 0, max: 65_535 },
+      description: 'the higher, the sooner (PRIORITY topics)',
+    },
+    {
+      name: 'transaction',
+      kind: { type: 'choice', choices: ['commit', 'rollback', 'open'] },
+      description:
+        'as a half message, and how it ends (TRANSACTION topics); open: the broker asks later',
+    },
+    {
       name: 'file',
       kind: { type: 'text', placeholder: 'FILE' },
-      description: 'take the body from this file',
+      description: 'take the body, or with --lines and --json the messages, from this file',
     },
     {
       name: 'lines',
@@ -69,10 +94,22 @@ export const send: Command<Options, SentRow> = {
       description: 'one message for each line of the file or of stdin',
     },
     {
+      name: 'json',
+      kind: { type: 'boolean' },
+      default: 'false',
+      description:
+        'each line is a message as JSON: body, tag, keys, messageGroup, properties, delay, priority',
+    },
+    {
       name: 'count',
       kind: { type: 'integer', min: 1, max: 1_000_000_000 },
       default: '1',
       description: 'send the body this many times',
+    },
+    {
+      name: 'rate',
+      kind: { type: 'integer', min: 1, max: 1_000_000 },
+      description: 'messages a second, at most',
     },
   ],
   columns: [
@@ -85,112 +122,79 @@ export const send: Command<Options, SentRow> = {
       'rmq send orders hello --tag new --key order-17 --prop region=eu',
       'with tag, key and property',
     ],
-    ['seq 1000 | rmq send orders --lines', 'one message for each line'],
+    ['seq 1000 | rmq send orders --lines --rate 100', 'one message for each line, in 10 seconds'],
+    ['echo \'{"body":"x","tag":"new"}\' | rmq send orders --json', 'as rmq tail -o json shows it'],
+    ['rmq send reminders wake-up --delay 10m', 'delivered ten minutes from now'],
   ],
   run: (context, options) => sendAll(context, options),
 };
 
 async function* sendAll(context: Context, options: Options): AsyncGenerator<SentRow> {
-  const properties = propertiesOf(options);
+  checkOptions(options);
+  flagProperties(options, 0); // What is wrong with them is said before anything is made.
   const admin = await context.connect();
   await ensureTopic(context, admin, options);
+  const startedMs = context.clock.monotonicMs();
   const waiting: Promise<SentRow>[] = [];
-  for await (const body of bodies(context, options)) {
-    const sending = sendOne(context, admin, {
-      topic: options.topic,
-      properties,
-      body,
-      group: options.group,
-    });
+  const lastOfGroup = new Map<string, Promise<SentRow>>();
+  let count = 0;
+  for await (const message of outgoing(context, options)) {
+    if (context.signal.aborted) break;
+    const { messageGroup } = message;
+    const before = messageGroup === undefined ? undefined : lastOfGroup.get(messageGroup);
+    const sending = sendOne(context, admin, options, message, before);
     sending.catch(() => undefined); // Awaited below, in order.
     waiting.push(sending);
-    // FIFO: the next one leaves when this one is kept.
-    const limit = options.group === undefined ? inFlightMax : 1;
-    while (waiting.length >= limit) yield await (waiting.shift() as Promise<SentRow>); // not empty
+    if (messageGroup !== undefined) lastOfGroup.set(messageGroup, sending);
+    count++;
+    while (waiting.length >= inFlightMax) yield await (waiting.shift() as Promise<SentRow>); // not empty
+    if (options.rate === undefined) continue;
+    const waitMs = startedMs + (count / options.rate) * 1_000 - context.clock.monotonicMs();
+    if (waitMs > 0) {
+      yield* await settled(waiting.splice(0));
+      await pause(
+        context,
+        startedMs + (count / options.rate) * 1_000 - context.clock.monotonicMs(),
+      );
+    }
   }
-  for (const sending of waiting) yield await sending;
+  yield* await settled(waiting);
+  if (!context.signal.aborted) return;
+  await context.stderr.write(`interrupted: ${count} messages were sent\n`);
+  throw new RmqError('INTERRUPTED', 'interrupted');
+}
+
+async function settled(sending: readonly Promise<SentRow>[]): Promise<readonly SentRow[]> {
+  return Promise.all(sending);
 }
 
 async function sendOne(
   context: Context,
   admin: AdminClient,
-  message: {
-    readonly topic: string;
-    readonly body: Uint8Array;
-    readonly properties: ReadonlyMap<string, string>;
-    readonly group: string | undefined;
-  },
+  { topic, transaction }: Options,
+  { body, properties, messageGroup }: Outgoing,
+  before: Promise<SentRow> | undefined,
 ): Promise<SentRow> {
-  const { topic, body, properties, group } = message;
+  // The next of a group leaves when the one before it is kept.
+  await before;
   const sent = await admin.send({
     topic,
     body,
-    properties,
+    properties:
+      transaction === undefined ? properties : new Map([...properties, ...halfProperties]),
     bornTimestampMs: context.clock.nowMs(),
-    ...(group === undefined ? {} : { orderKey: group }),
+    ...(transaction === undefined ? {} : { sysFlag: halfSysFlag }),
+    ...(messageGroup === undefined ? {} : { orderKey: messageGroup }),
   });
+  if (transaction === 'commit' || transaction === 'rollback') {
+    await endTransaction(admin, topic, sent, transaction);
+  }
   return { topic, ...sent };
 }
 
-function propertiesOf(options: Options): ReadonlyMap<string, string> {
-  const properties = new Map<string, string>();
-  for (const text of options.prop ?? []) {
-    const equals = text.indexOf('=');
-    if (equals < 1) throw new RmqError('USAGE', `--prop: "${text}" is not allowed: NAME=VALUE`);
-    properties.set(text.slice(0, equals), text.slice(equals + 1));
-  }
-  if (options.tag !== undefined) properties.set('TAGS', options.tag);
-  if (options.key !== undefined) properties.set('KEYS', options.key.join(' '));
-  if (options.group !== undefined) properties.set('__SHARDINGKEY', options.group);
-  return properties;
-}
-
-async function* bodies(context: Context, options: Options): AsyncGenerator<Uint8Array> {
-  if (options.lines) {
-    yield* lineBodies(context, options);
-    return;
-  }
-  const body = await singleBody(context, options);
-  for (let sent = 0; sent < options.count; sent++) yield body;
-}
-
-async function* lineBodies(context: Context, { file }: Options): AsyncGenerator<Uint8Array> {
-  if (file === undefined) {
-    for await (const line of context.stdin.lines()) if (line !== '') yield Buffer.from(line);
-    return;
-  }
-  const content = await readFile(context, file);
-  for (const line of content.toString('utf8').split(/\r?\n/))
-    if (line !== '') yield Buffer.from(line);
-}
-
-async function singleBody(context: Context, { body, file }: Options): Promise<Uint8Array> {
-  if (file !== undefined) {
-    if (body !== undefined) throw new RmqError('USAGE', '--file and a body exclude each other');
-    return readFile(context, file);
-  }
-  if (body !== undefined && body !== '-') return Buffer.from(body);
-  if (body === undefined && context.stdin.isTerminal) {
-    throw new RmqError('USAGE', 'there is no body', { hint: 'give one, or - to type it' });
-  }
-  return context.stdin.readAll();
-}
-
-async function readFile(context: Context, path: string): Promise<Buffer> {
-  try {
-    return await context.host.readFile(path);
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new RmqError('USAGE', `--file: cannot read ${path}: ${reason}`, { cause: error });
-  }
-}
-
 /** Makes the topic when there is none and the brokers would make it, too; says so. */
-async function ensureTopic(
-  context: Context,
-  admin: AdminClient,
-  { topic, group }: Options,
-): Promise<void> {
+async function ensureTopic(context: Context, admin: AdminClient, options: Options): Promise<void> {
+  const { topic } = options;
   if ((await admin.nameserver.route(topic)) !== undefined) return;
   const names = await admin.nameserver.topicNames();
   const meant = nearest(topic, names);
@@ -199,8 +203,16 @@ async function ensureTopic(
       hint: meant === undefined ? `create it: rmq topic create ${topic}` : `did you mean ${meant}?`,
     });
   }
-  const messageType = group === undefined ? 'NORMAL' : 'FIFO';
+  const messageType = typeOf(options);
   await makeTopic(context, admin, { topic, messageType, queueCount: queueCountDefault });
   const near = meant === undefined ? '' : `; there is also ${meant}`;
   await context.stderr.write(`topic ${topic} was created (${messageType})${near}\n`);
+}
+
+/** What the flags make of the messages; what lines say is not known yet. */
+function typeOf({ group, delay, at, priority, transaction }: Options): string {
+  if (transaction !== undefined) return 'TRANSACTION';
+  if (group !== undefined) return 'FIFO';
+  if (delay !== undefined || at !== undefined) return 'DELAY';
+  return priority === undefined ? 'NORMAL' : 'PRIORITY';
 }

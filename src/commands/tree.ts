@@ -139,6 +139,17 @@ export const commandTree: readonly (NounEntry | CommandEntry)[] = [
     ],
   },
   {
+    name: 'export',
+    summary: 'Write topics, groups, offsets or messages as JSON lines',
+    commands: [
+      { name: 'topics', load: async () => (await import('./export/topics.ts')).exportTopics },
+      { name: 'groups', load: async () => (await import('./export/groups.ts')).exportGroups },
+      { name: 'offsets', load: async () => (await import('./export/offsets.ts')).exportOffsets },
+      { name: 'messages', load: async () => (await import('./export/messages.ts')).exportMessages },
+    ],
+  },
+  { name: 'import', load: async () => (await import('./import.ts')).importLines },
+  {
     name: 'context',
     summary: 'Give clusters names, and choose the one that commands go to',
     commands: [
