@@ -1,11 +1,10 @@
 /** Groups, offsets and single messages against a real server. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Rmq, startRmq } from '../../src/index.ts';
-import { rmq } from '../support/cli.ts';
+import { rmqHere } from '../support/here.ts';
 
 let server: Rmq;
-const run = (args: readonly string[]) =>
-  rmq(args, { env: { RMQ_NAMESRV: server.endpoints.namesrv } });
+const run = (args: readonly string[]) => rmqHere(args, { RMQ_NAMESRV: server.endpoints.namesrv });
 const json = async (args: readonly string[]): Promise<unknown> => {
   const { code, stdout, stderr } = await run([...args, '--output', 'json']);
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' });

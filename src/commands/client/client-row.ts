@@ -2,7 +2,10 @@
 import type { AdminClient } from '../../client/admin-client.ts';
 import { type ConnectedClient, connectedClients } from '../../client/consumers-client.ts';
 import { RmqError } from '../../protocol/errors.ts';
+import { isSystemGroup } from '../../protocol/message/names.ts';
 import { nearest } from '../../util/nearest.ts';
+import type { Context } from '../shared/context.ts';
+import { consumersOfProxies } from '../shared/proxies.ts';
 import { versionText } from '../shared/versions.ts';
 
 export interface ClientRow {
@@ -13,13 +16,36 @@ export interface ClientRow {
   readonly version: string;
   readonly consumerGroups: readonly string[];
   readonly producerGroups: readonly string[];
+  /** None over gRPC. */
   readonly brokerNames: readonly string[];
+  /** None over Remoting. */
+  readonly proxyNames: readonly string[];
 }
 
 /** Everybody, by client id, with what each broker knows of them put together. */
-export async function clientRows(admin: AdminClient): Promise<ClientRow[]> {
+export async function clientRows(context: Context, admin: AdminClient): Promise<ClientRow[]> {
   const seen = Map.groupBy(await connectedClients(admin), ({ clientId }) => clientId);
-  return [...seen.values()].map(clientRow).sort((a, b) => (a.clientId < b.clientId ? -1 : 1));
+  const rows = [...[...seen.values()].map(clientRow), ...(await grpcRows(context, admin))];
+  return rows.sort((a, b) => (a.clientId < b.clientId ? -1 : 1));
+}
+
+/** Consumers; which producers a proxy has it does not tell. */
+async function grpcRows(context: Context, admin: AdminClient): Promise<ClientRow[]> {
+  const groups = [...(await admin.listGroups()).keys()].filter((group) => !isSystemGroup(group));
+  const found = await consumersOfProxies(context, admin, groups);
+  const all = [...found].flatMap(([group, consumers]) =>
+    consumers.map((consumer) => ({ ...consumer, group })),
+  );
+  return [...Map.groupBy(all, ({ clientId }) => clientId)].map(([clientId, seen]) => ({
+    clientId,
+    address: seen[0]?.host ?? '',
+    language: seen[0]?.language ?? '',
+    version: seen[0]?.version ?? '',
+    consumerGroups: unique(seen.map(({ group }) => group)),
+    producerGroups: [],
+    brokerNames: [],
+    proxyNames: unique(seen.map(({ proxyName }) => proxyName)),
+  }));
 }
 
 function clientRow(seen: readonly ConnectedClient[]): ClientRow {
@@ -34,6 +60,7 @@ function clientRow(seen: readonly ConnectedClient[]): ClientRow {
     consumerGroups: groups('consumer'),
     producerGroups: groups('producer'),
     brokerNames: unique(seen.map(({ brokerName }) => brokerName)),
+    proxyNames: [],
   };
 }
 
@@ -42,8 +69,12 @@ function unique(texts: readonly string[]): string[] {
 }
 
 /** @throws RmqError CLIENT_NOT_FOUND */
-export async function findClient(admin: AdminClient, id: string): Promise<ClientRow> {
-  const rows = await clientRows(admin);
+export async function findClient(
+  context: Context,
+  admin: AdminClient,
+  id: string,
+): Promise<ClientRow> {
+  const rows = await clientRows(context, admin);
   const found = rows.find(({ clientId, address }) => clientId === id || address === id);
   if (found !== undefined) return found;
   const meant = nearest(
@@ -51,10 +82,7 @@ export async function findClient(admin: AdminClient, id: string): Promise<Client
     rows.map(({ clientId }) => clientId),
   );
   throw new RmqError('CLIENT_NOT_FOUND', `no client ${id} is connected`, {
-    hint:
-      meant === undefined
-        ? 'see who is: rmq client list; clients of proxies over gRPC are not in it'
-        : `did you mean ${meant}?`,
+    hint: meant === undefined ? 'see who is: rmq client list' : `did you mean ${meant}?`,
   });
 }
 

@@ -7,7 +7,7 @@ interface Options {
 }
 
 export const clientList: Command<Options, ClientRow> = {
-  summary: 'List the clients that are connected to brokers',
+  summary: 'List the clients of brokers, and the consumers of proxies',
   impact: 'read',
   isRemote: true,
   flags: [
@@ -25,13 +25,14 @@ export const clientList: Command<Options, ClientRow> = {
     { title: 'CONSUMES WITH', value: (row) => row.consumerGroups.join(',') },
     { title: 'PRODUCES WITH', value: (row) => row.producerGroups.join(',') },
     { title: 'BROKERS', value: (row) => row.brokerNames.join(',') },
+    { title: 'PROXIES', value: (row) => row.proxyNames.join(',') },
   ],
   examples: [
     ['rmq client list', 'everybody'],
     ['rmq client list --group billing --output json', 'those of one group, for a program'],
   ],
   async run(context, { group }) {
-    const rows = await clientRows(await context.connect());
+    const rows = await clientRows(context, await context.connect());
     return rows.filter(
       ({ consumerGroups, producerGroups }) =>
         group === undefined || consumerGroups.includes(group) || producerGroups.includes(group),

@@ -1,8 +1,13 @@
 /** `rmq client show` and `rmq client stack`: what a client says when it is asked. */
+
+import type { AdminClient } from '../../client/admin-client.ts';
 import { type RunningInfo, runningInfo } from '../../client/consumers-client.ts';
+import { proxyStack } from '../../client/proxy-client.ts';
 import { RmqError } from '../../protocol/errors.ts';
 import type { Argument, Command } from '../shared/command.ts';
+import type { Context } from '../shared/context.ts';
 import { visible } from '../shared/output.ts';
+import { withProxies } from '../shared/proxies.ts';
 import { brokerAddressOf, type ClientRow, findClient } from './client-row.ts';
 
 const clientArgument: Argument = {
@@ -30,6 +35,7 @@ export const clientShow: Command<{ readonly client: string }, ClientDetails> = {
     { title: 'PRODUCES WITH', value: (row) => row.producerGroups.join(', ') },
     { title: 'CONSUMES WITH', value: (row) => row.consumerGroups.join(', ') },
     { title: 'BROKERS', value: (row) => row.brokerNames.join(', ') },
+    { title: 'PROXIES', value: (row) => row.proxyNames.join(', ') },
     {
       title: 'SUBSCRIBES',
       value: (row) => Object.values(row.consumers).map(subscribed).join(', '),
@@ -42,7 +48,8 @@ export const clientShow: Command<{ readonly client: string }, ClientDetails> = {
   ],
   async run(context, { client }) {
     const admin = await context.connect();
-    const row = await findClient(admin, client);
+    const row = await findClient(context, admin, client);
+    if (row.brokerNames.length === 0) return { ...row, consumers: {} };
     const address = await brokerAddressOf(admin, row);
     const consumers = await Promise.all(
       row.consumerGroups.map(async (group) => {
@@ -98,16 +105,15 @@ export const clientStack: Command<{ readonly client: string }, StackRow> = {
   ],
   async run(context, { client }) {
     const admin = await context.connect();
-    const row = await findClient(admin, client);
+    const row = await findClient(context, admin, client);
     const [group] = row.consumerGroups;
     if (group === undefined) {
       throw new RmqError('NOT_SUPPORTED', `client ${row.clientId} is a producer`, {
         hint: 'only consumers can be asked for their stacks',
       });
     }
-    const address = await brokerAddressOf(admin, row);
     const { clientId } = row;
-    const { stack } = await runningInfo(admin, address, { group, clientId, hasStack: true });
+    const stack = await stackOf(context, admin, row, group);
     if (stack === undefined || stack === '') {
       throw new RmqError('NOT_SUPPORTED', `client ${clientId} (${row.language}) has no stacks`);
     }
@@ -118,3 +124,20 @@ export const clientStack: Command<{ readonly client: string }, StackRow> = {
     return undefined;
   },
 };
+
+async function stackOf(
+  context: Context,
+  admin: AdminClient,
+  row: ClientRow,
+  group: string,
+): Promise<string | undefined> {
+  const { clientId, proxyNames } = row;
+  if (row.brokerNames.length > 0) {
+    const address = await brokerAddressOf(admin, row);
+    return (await runningInfo(admin, address, { group, clientId, hasStack: true })).stack;
+  }
+  return withProxies(context, admin, async (proxies, unary) => {
+    const proxy = proxies.find(({ proxyName }) => proxyNames.includes(proxyName));
+    return proxy === undefined ? undefined : proxyStack(unary, proxy, { group, clientId });
+  });
+}

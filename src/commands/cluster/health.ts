@@ -86,7 +86,7 @@ async function check(context: Context): Promise<HealthRow[]> {
   const rows = [
     ...nameservers,
     ...(await Promise.all(brokers.map((member) => checkBroker(admin, member, brokers)))),
-    ...(await Promise.all(proxies.map((member) => checkProxy(context, member)))),
+    ...(await Promise.all(proxies.map((member) => checkProxy(context, admin, member)))),
   ];
   if (brokers.length === 0) {
     rows.push({
@@ -160,11 +160,15 @@ async function checkBroker(
   return { ...base, status: 'ok', detail: 'answers' };
 }
 
-async function checkProxy(context: Context, member: ClusterMember): Promise<HealthRow> {
+async function checkProxy(
+  context: Context,
+  admin: AdminClient,
+  member: ClusterMember,
+): Promise<HealthRow> {
   const { name, address } = member;
-  const { isReachable, error } = await reach(context, address);
+  const { isReachable, error } = await reach(context, admin, { proxyName: name, address });
   const base = { role: 'proxy', name, address } as const;
-  if (isReachable) return { ...base, status: 'ok', detail: 'can be reached from here' };
+  if (isReachable) return { ...base, status: 'ok', detail: 'answers' };
   return { ...base, status: 'critical', detail: error ?? 'cannot be reached from here' };
 }
 

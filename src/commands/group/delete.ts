@@ -2,6 +2,7 @@
 import { getGroup, groupConnections } from '../../client/group-client.ts';
 import { RmqError } from '../../protocol/errors.ts';
 import type { Command } from '../shared/command.ts';
+import { consumersOfProxies } from '../shared/proxies.ts';
 import { groupArgument, unknownGroup } from './group-row.ts';
 
 interface Options {
@@ -47,8 +48,10 @@ export const groupDelete: Command<Options, DeletedRow> = {
     const found = await getGroup(admin, group);
     if (found === undefined) throw await unknownGroup(admin, group);
     const { members } = await groupConnections(admin, group);
-    if (members.length > 0 && !force) {
-      throw new RmqError('BUSY', `${members.length} consumers use group ${group} now`, {
+    const overGrpc = (await consumersOfProxies(context, admin, [group])).get(group) ?? [];
+    const memberCount = members.length + overGrpc.length;
+    if (memberCount > 0 && !force) {
+      throw new RmqError('BUSY', `${memberCount} consumers use group ${group} now`, {
         hint: 'stop them first, or say --force',
       });
     }

@@ -7,6 +7,7 @@ import {
 } from '../../client/group-client.ts';
 import { queuesOfGroup } from '../dlq/dead-letters.ts';
 import type { Command } from '../shared/command.ts';
+import { consumersOfProxies } from '../shared/proxies.ts';
 import { isoTime } from '../shared/times.ts';
 import { type GroupRow, groupArgument, groupRow, unknownGroup } from './group-row.ts';
 
@@ -72,10 +73,11 @@ export const groupDescribe: Command<Options, GroupDetails> = {
     const admin = await context.connect();
     const found = await getGroup(admin, group);
     if (found === undefined) throw await unknownGroup(admin, group);
-    const [offsets, connections, dead] = await Promise.all([
+    const [offsets, connections, dead, overGrpc] = await Promise.all([
       groupOffsets(admin, group),
       groupConnections(admin, group),
       queuesOfGroup(admin, group),
+      consumersOfProxies(context, admin, [group]),
     ]);
     const queues = offsets.map(queueLag);
     return {
@@ -84,7 +86,9 @@ export const groupDescribe: Command<Options, GroupDetails> = {
       lag: queues.reduce((sum, { lag }) => sum + lag, 0),
       consumeType: connections.consumeType,
       messageModel: connections.messageModel,
-      members: connections.members.map(({ clientId }) => clientId),
+      members: [...connections.members, ...(overGrpc.get(group) ?? [])].map(
+        ({ clientId }) => clientId,
+      ),
       deadLetterCount: dead.reduce((sum, one) => sum + one.maxOffset - one.nextOffset, 0),
       subscriptions: connections.subscriptions,
       queues,

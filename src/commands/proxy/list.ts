@@ -1,10 +1,12 @@
 /** `rmq proxy list` and `rmq proxy show` */
-import { formatHostPort, parseHostPort } from '../../platform/host-port.ts';
+import type { AdminClient } from '../../client/admin-client.ts';
+import { type ProxyPlace, type ProxyStats, proxyStats } from '../../client/proxy-client.ts';
 import { RmqError } from '../../protocol/errors.ts';
 import type { ClusterMember } from '../../protocol/remoting/bodies/cluster-members.ts';
 import { nearest } from '../../util/nearest.ts';
 import type { Column, Command } from '../shared/command.ts';
 import type { Context } from '../shared/context.ts';
+import { withProxies } from '../shared/proxies.ts';
 import { ago, isoTime } from '../shared/times.ts';
 
 interface ProxyRow {
@@ -55,12 +57,13 @@ export const proxyList: Command<object, ProxyRow> = {
 interface ProxyDetails extends ProxyRow {
   /** From this machine. */
   readonly isReachable: boolean;
-  readonly connectMs: number | undefined;
+  readonly answerMs: number | undefined;
+  readonly stats: ProxyStats | undefined;
   readonly error: string | undefined;
 }
 
 export const proxyShow: Command<{ readonly proxy: string }, ProxyDetails> = {
-  summary: 'Show one proxy, and whether it can be reached from here',
+  summary: 'Show one proxy: whether it answers from here, its clients and rates',
   impact: 'read',
   isRemote: true,
   arguments: [{ name: 'proxy', description: 'name or address of the proxy', isRequired: true }],
@@ -69,9 +72,24 @@ export const proxyShow: Command<{ readonly proxy: string }, ProxyDetails> = {
     ...columns,
     {
       title: 'REACHED',
-      value: ({ isReachable, connectMs, error }) =>
-        isReachable ? `yes, in ${(connectMs ?? 0).toFixed(1)} ms` : `no: ${error ?? ''}`,
+      value: ({ isReachable, answerMs, error }) =>
+        isReachable ? `yes, in ${(answerMs ?? 0).toFixed(1)} ms` : `no: ${error ?? ''}`,
       style: (row) => (row.isReachable ? 'good' : 'bad'),
+    },
+    { title: 'VERSION', value: ({ stats }) => stats?.version },
+    {
+      title: 'CLIENTS',
+      value: ({ stats }) =>
+        stats === undefined
+          ? undefined
+          : `${stats.producerCount} producers, ${stats.consumerCount} consumers`,
+    },
+    {
+      title: 'RATES',
+      value: ({ stats }) =>
+        stats === undefined
+          ? undefined
+          : `${stats.inPerSecond.toFixed(1)}/s in, ${stats.outPerSecond.toFixed(1)}/s out`,
     },
   ],
   examples: [
@@ -88,7 +106,9 @@ export const proxyShow: Command<{ readonly proxy: string }, ProxyDetails> = {
         hint: meant === undefined ? `there is: ${names.join(', ')}` : `did you mean ${meant}?`,
       });
     }
-    return { ...found, ...(await reach(context, found.address)) };
+    const admin = await context.connect();
+    const place = { proxyName: found.name, address: found.address };
+    return { ...found, ...(await reach(context, admin, place)) };
   },
 };
 
@@ -118,22 +138,21 @@ function proxyRow(member: ClusterMember): ProxyRow {
   };
 }
 
-/** Whether a connection can be made from this machine. */
-export async function reach(
-  { clock, timeoutMs }: Context,
-  address: string,
-): Promise<Pick<ProxyDetails, 'isReachable' | 'connectMs' | 'error'>> {
-  const target = parseHostPort(address);
-  if (target === undefined) {
-    return { isReachable: false, connectMs: undefined, error: `${address} is not HOST:PORT` };
-  }
-  const { dial } = await import('../shared/connect.ts');
-  const startMs = clock.monotonicMs();
-  try {
-    await dial(target, timeoutMs);
-    return { isReachable: true, connectMs: clock.monotonicMs() - startMs, error: undefined };
-  } catch (thrown) {
-    const error = thrown instanceof Error ? thrown.message : formatHostPort(target);
-    return { isReachable: false, connectMs: undefined, error };
-  }
+/** Whether it answers when it is asked from this machine, and what it says of itself. */
+export function reach(
+  context: Context,
+  admin: AdminClient,
+  place: ProxyPlace,
+): Promise<Pick<ProxyDetails, 'isReachable' | 'answerMs' | 'stats' | 'error'>> {
+  return withProxies(context, admin, async (_proxies, unary) => {
+    const startMs = context.clock.monotonicMs();
+    try {
+      const stats = await proxyStats(unary, place);
+      const answerMs = context.clock.monotonicMs() - startMs;
+      return { isReachable: true, answerMs, stats, error: undefined };
+    } catch (thrown) {
+      const error = thrown instanceof Error ? thrown.message : String(thrown);
+      return { isReachable: false, answerMs: undefined, stats: undefined, error };
+    }
+  });
 }
