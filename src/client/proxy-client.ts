@@ -6,9 +6,11 @@ import {
   decodeGetProxyRuntimeStatsResponse,
   decodeListConsumerConnectionResponse,
   decodePrintThreadStackTraceResponse,
+  decodeVerifyMessageResponse,
   encodeGetProxyRuntimeStatsRequest,
   encodeListConsumerConnectionRequest,
   encodePrintThreadStackTraceRequest,
+  encodeVerifyMessageRequest,
 } from '../protocol/grpc/generated/messages.ts';
 import type { AdminClient } from './admin-client.ts';
 
@@ -71,6 +73,30 @@ export async function proxyStack(
   const { status, threadStackTrace } = decodePrintThreadStackTraceResponse(bytes);
   check(proxy, status);
   return threadStackTrace ?? '';
+}
+
+/** Has a consumer run its listener on a message. @returns undefined when it succeeded, else what it said. */
+export async function proxyVerify(
+  unary: UnaryCall,
+  proxy: ProxyPlace,
+  asked: {
+    readonly group: string;
+    readonly clientId: string;
+    readonly topic: string;
+    readonly messageId: string;
+  },
+): Promise<string | undefined> {
+  const { group, clientId, topic, messageId } = asked;
+  const message = encodeVerifyMessageRequest({
+    clientId,
+    group: { name: group },
+    topic: { name: topic },
+    messageId,
+  });
+  const bytes = await ask(unary, proxy, 'VerifyMessage', message);
+  const { status } = decodeVerifyMessageResponse(bytes);
+  if (status === undefined || status.code === okCode) return undefined;
+  return `${status.code}: ${status.message}`;
 }
 
 export interface ProxyStats {

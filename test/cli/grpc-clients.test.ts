@@ -28,9 +28,19 @@ function consumer(clientId: string, group: string, topic: string): void {
   };
   stream.on('error', () => {});
   stream.on('data', (bytes: Buffer) => {
-    const { printThreadStackTraceCommand: asked } = wire.decodeTelemetryCommand(bytes);
-    if (asked === undefined) return;
-    say({ threadStackTrace: { nonce: asked.nonce, threadStackTrace: 'at work\n\tat rest' } });
+    const command = wire.decodeTelemetryCommand(bytes);
+    const { printThreadStackTraceCommand: stack, verifyMessageCommand: verify } = command;
+    if (stack !== undefined) {
+      say({ threadStackTrace: { nonce: stack.nonce, threadStackTrace: 'at work\n\tat rest' } });
+    }
+    if (verify === undefined) return;
+    const isGood = Buffer.from(verify.message?.body ?? []).toString() === 'good';
+    say({
+      verifyMessageResult: { nonce: verify.nonce },
+      status: isGood
+        ? { code: wire.Code.OK, message: '' }
+        : { code: wire.Code.FAILED_TO_CONSUME_MESSAGE, message: 'it threw' },
+    });
   });
   const subscriptions = [{ topic: { name: topic }, expression: { type: 1, expression: '*' } }];
   say({
@@ -77,4 +87,19 @@ test('one is asked for its stack', async () => {
   await expect.poll(async () => (await run(['client', 'show', 'grpc@2'])).code).toBe(0);
   const { stdout } = await run(['client', 'stack', 'grpc@2']);
   expect(stdout).toBe('at work\n\tat rest\n');
+});
+
+test('one tries a message and says how it went', async () => {
+  await json(['group', 'create', 'trying']);
+  consumer('grpc@3', 'trying', 'orders');
+  for (const body of ['good', 'bad']) await server.send('orders', { body });
+  await expect.poll(async () => (await run(['client', 'show', 'grpc@3'])).code).toBe(0);
+  expect(await json(['message', 'verify', 'orders', '0@0', 'trying'])).toMatchObject({
+    clientId: 'grpc@3',
+    isConsumed: true,
+  });
+  const bad = await run(['message', 'verify', 'orders', '0@1', 'trying', '-o', 'json']);
+  expect(bad.code).toBe(6);
+  expect(JSON.parse(bad.stdout)).toMatchObject({ isConsumed: false });
+  expect(bad.stderr).toContain('it threw');
 });

@@ -1,13 +1,11 @@
 /** The admin client over this machine's network. */
 import { AdminClient } from '../../client/admin-client.ts';
 import { NameServerClient } from '../../client/nameserver-client.ts';
-import type { UnaryCall } from '../../client/proxy-client.ts';
 import { RemotingClient } from '../../client/remoting-client.ts';
 import { formatHostPort } from '../../platform/host-port.ts';
 import type { HostPort } from '../../platform/network.ts';
 import { nodeClock } from '../../platform/node-clock.ts';
 import { nodeNetwork } from '../../platform/node-network.ts';
-import { NodeUnary } from '../../platform/node-unary.ts';
 
 /** Connects when the first request is made. */
 export function connectAdmin(options: {
@@ -20,16 +18,4 @@ export function connectAdmin(options: {
   const nameserver = new NameServerClient({ client, addresses, timeoutMs });
   const admin = new AdminClient({ client, nameserver, timeoutMs });
   return { admin, close: () => client.close() };
-}
-
-/** Unary calls to proxies; closed with the command. */
-export function unaryCalls(timeoutMs: number): {
-  readonly unary: UnaryCall;
-  readonly close: () => void;
-} {
-  const calls = new NodeUnary();
-  return {
-    unary: (address, path, message) => calls.call(address, path, message, { timeoutMs }),
-    close: () => calls.close(),
-  };
 }

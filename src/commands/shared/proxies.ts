@@ -16,7 +16,7 @@ export async function withProxies<T>(
   use: (proxies: readonly ProxyPlace[], unary: UnaryCall) => Promise<T>,
 ): Promise<T> {
   const proxies = await proxiesOf(admin);
-  const { unaryCalls } = await import('./connect.ts');
+  const { unaryCalls } = await import('./unary.ts');
   const { unary, close } = unaryCalls(context.timeoutMs);
   try {
     return await use(proxies, unary);
