@@ -19,7 +19,7 @@ import { openSession, type TailOptions, type TailSession } from './session.ts';
 import { TailView } from './TailView.tsx';
 
 /** Between two draws for new messages; keys are drawn at once. */
-const drawMs = 80;
+const drawMs = 50;
 
 /** Shows the viewer until it is left. @throws RmqError as `openSession`; INTERRUPTED after a signal */
 export async function tailViewer(
