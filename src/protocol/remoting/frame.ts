@@ -110,10 +110,8 @@ export function decodeFrame(frame: Buffer): RemotingCommand {
 
 /** Everything of a frame before the body. */
 export function encodeFrameHead(head: CommandHead, bodySize: number): Buffer {
-  const header = encodeHeader(head);
-  const out = Buffer.allocUnsafe(prefixSizeBytes + header.length);
-  out.writeInt32BE(4 + header.length + bodySize, 0);
-  out.writeInt32BE((head.serializeType << 24) | header.length, 4);
-  header.copy(out, prefixSizeBytes);
+  const out = encodeHeader(head, prefixSizeBytes);
+  out.writeInt32BE(out.length - 4 + bodySize, 0);
+  out.writeInt32BE((head.serializeType << 24) | (out.length - prefixSizeBytes), 4);
   return out;
 }

@@ -1,6 +1,6 @@
 /** Headers of Remoting frames in both serialisations; facts/remoting.md 1.2 and 1.3. */
 import { RmqError } from '../errors.ts';
-import { type ExtFields, type RemotingCommand, SerializeType } from './command.ts';
+import { type ExtFields, emptyFields, type RemotingCommand, SerializeType } from './command.ts';
 
 export type CommandHead = Omit<RemotingCommand, 'body'>;
 
@@ -26,10 +26,6 @@ const languageCodes: ReadonlyMap<string, number> = new Map(
 );
 const otherLanguage = 7;
 const binaryHeaderSizeMin = 21;
-
-export function emptyFields(): ExtFields {
-  return Object.create(null) as ExtFields; // no prototype: names are data
-}
 
 /** @throws RmqError BAD_FRAME */
 export function decodeHeader(bytes: Buffer, serializeType: number): CommandHead {
@@ -119,13 +115,20 @@ function binaryFields(bytes: Buffer, extAt: number): ExtFields {
   return fields;
 }
 
-export function encodeHeader(head: CommandHead): Buffer {
-  return head.serializeType === SerializeType.json ? encodeJson(head) : encodeBinary(head);
+/** The header's bytes, behind `room` bytes that are left to the caller. */
+export function encodeHeader(head: CommandHead, room: number): Buffer {
+  if (head.serializeType !== SerializeType.json) {
+    return Buffer.concat([Buffer.alloc(room), encodeBinary(head)]);
+  }
+  const text = jsonOf(head);
+  const out = Buffer.allocUnsafe(room + Buffer.byteLength(text, 'utf8'));
+  out.write(text, room, 'utf8');
+  return out;
 }
 
-function encodeJson(head: CommandHead): Buffer {
+function jsonOf(head: CommandHead): string {
   const { code, extFields, flag, language, opaque, remark, version } = head;
-  const text = JSON.stringify({
+  return JSON.stringify({
     code,
     extFields,
     flag,
@@ -135,7 +138,6 @@ function encodeJson(head: CommandHead): Buffer {
     serializeTypeCurrentRPC: 'JSON',
     version,
   });
-  return Buffer.from(text, 'utf8');
 }
 
 function encodeBinary(head: CommandHead): Buffer {

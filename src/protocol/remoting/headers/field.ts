@@ -4,7 +4,7 @@
  * field; Apache's brokers would answer with the text of a Java exception (facts/remoting.md 0.12).
  */
 import { RmqError } from '../../errors.ts';
-import type { ExtFields } from '../command.ts';
+import { type ExtFields, emptyFields } from '../command.ts';
 
 /** One ext field: its name on the wire and how its text becomes a value. */
 export interface Field<T> {
@@ -37,7 +37,7 @@ export function headerCodec<const S extends Shape>(shape: S): HeaderCodec<Header
       return header as HeaderOf<S>; // one property a field of the shape, by the loop above
     },
     encode: (header) => {
-      const fields: ExtFields = Object.create(null); // names are data: no prototype
+      const fields = emptyFields();
       for (const [name, field] of entries) {
         const text = field.encode(header[name]);
         if (text !== undefined) fields[field.wireName] = text;

@@ -3,14 +3,16 @@ import type { HostPort } from '../../../platform/network.ts';
 import type { RecordHost } from '../../../protocol/message/message.ts';
 
 const loopback = Uint8Array.of(127, 0, 0, 1);
-let last: { readonly address: HostPort; readonly host: RecordHost } | undefined;
+/** A session hands out the same object each time. */
+const hosts = new WeakMap<HostPort, RecordHost>();
 
 /** 4 or 16 bytes of an address; names and what cannot be read become 127.0.0.1. */
 export function toRecordHost(address: HostPort): RecordHost {
-  // A session hands out the same object each time.
-  if (last?.address === address) return last.host;
-  const host = { address: addressBytes(address.host), port: address.port };
-  last = { address, host };
+  let host = hosts.get(address);
+  if (host === undefined) {
+    host = { address: addressBytes(address.host), port: address.port };
+    hosts.set(address, host);
+  }
   return host;
 }
 
