@@ -296,6 +296,8 @@ export class AdminClient {
     readonly sysFlag?: number;
     /** Messages of one key go to one queue (message groups); undefined: queues in turn. */
     readonly orderKey?: string;
+    /** The queue, counted over all brokers in turn: 0 is the first of the first, 1 the first of the second … */
+    readonly turn?: number;
   }): Promise<SentMessage> {
     const { topic, body, properties, bornTimestampMs, orderKey } = message;
     const route = await this.nameserver.route(topic);
@@ -308,7 +310,8 @@ export class AdminClient {
         hint: `rmq topic route ${topic} says on which broker it is read-only`,
       });
     }
-    const turn = orderKey === undefined ? this.#turn++ : javaHashCode(orderKey) >>> 0;
+    const turn =
+      message.turn ?? (orderKey === undefined ? this.#turn++ : javaHashCode(orderKey) >>> 0);
     const queue = queues[turn % Math.max(1, queues.length)];
     const broker = route?.brokers.find((one) => one.brokerName === queue?.brokerName);
     const address = broker?.addresses.get(0);

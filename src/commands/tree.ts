@@ -149,6 +149,7 @@ export const commandTree: readonly (NounEntry | CommandEntry)[] = [
     ],
   },
   { name: 'import', load: async () => (await import('./import.ts')).importLines },
+  { name: 'mirror', load: async () => (await import('./mirror.ts')).mirror },
   {
     name: 'context',
     summary: 'Give clusters names, and choose the one that commands go to',
