@@ -149,6 +149,7 @@ export const commandTree: readonly (NounEntry | CommandEntry)[] = [
     ],
   },
   { name: 'import', load: async () => (await import('./import.ts')).importLines },
+  { name: 'doctor', load: async () => (await import('./doctor.ts')).doctor },
   { name: 'mirror', load: async () => (await import('./mirror.ts')).mirror },
   {
     name: 'context',

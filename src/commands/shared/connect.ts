@@ -19,3 +19,10 @@ export function connectAdmin(options: {
   const admin = new AdminClient({ client, nameserver, timeoutMs });
   return { admin, close: () => client.close() };
 }
+
+/** Makes a connection and gives it up. @throws RmqError CANNOT_CONNECT */
+export async function dial(address: HostPort, timeoutMs: number): Promise<void> {
+  const connection = await nodeNetwork.connect(address, { timeoutMs });
+  connection.setHandler({ onData: () => {}, onDrain: () => {}, onClose: () => {} });
+  connection.destroy();
+}
