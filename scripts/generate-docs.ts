@@ -19,6 +19,7 @@ import {
 } from '../src/server/shared/config-table.ts';
 import type { ValueKind } from '../src/util/values.ts';
 import { grpcPage } from './docs/grpc-page.ts';
+import { mqadminPage } from './docs/mqadmin-page.ts';
 
 const root = new URL('../', import.meta.url);
 const note =
@@ -159,7 +160,8 @@ async function commandsPage(): Promise<string> {
   return `# Commands\n\n${note}
 What \`rmq COMMAND --help\` says, in one place. Every command takes the flags of the first table; those
 that talk to a cluster also those of the second, and those whose impact is "destroy" those of the third.
-All end with one of the codes of [exit-codes.md](exit-codes.md).
+All end with one of the codes of [exit-codes.md](exit-codes.md). What mqadmin's commands are called here
+says [mqadmin.md](mqadmin.md).
 
 ${table(flagTitles, outputFlags.map(flagRow))}
 ${table(flagTitles, remoteFlags.map(flagRow))}
@@ -219,12 +221,14 @@ ${table(['code', 'request', "with Apache's for", 'why not here'], rows(false))}`
 
 /** Every generated page by its path below the project's root. */
 export async function generatePages(): Promise<ReadonlyMap<string, string>> {
+  const names = new Set((await allCommands()).map(({ path }) => path.join(' ')));
   return new Map([
     ['docs/reference/errors.md', errorsPage()],
     ['docs/reference/exit-codes.md', exitCodesPage()],
     ['docs/reference/config.md', configPage()],
     ['docs/reference/commands.md', await commandsPage()],
     ['docs/reference/remoting.md', requestCodesPage()],
+    ['docs/reference/mqadmin.md', mqadminPage(note, table, names)],
     ['docs/reference/grpc.md', grpcPage(note, table)],
   ]);
 }
