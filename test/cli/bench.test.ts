@@ -13,9 +13,11 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   const env = { RMQ_NAMESRV: server.endpoints.namesrv };
-  const left = await rmq(['topic', 'list', '--output', 'name'], { env });
+  const left = await Promise.all(
+    ['topic', 'group'].map((noun) => rmq([noun, 'list', '--output', 'name'], { env })),
+  );
   await server.stop();
-  expect(left.stdout).not.toContain('rmq-bench');
+  for (const { stdout } of left) expect(stdout).not.toContain('rmq-bench');
 });
 
 const short = ['--warmup', '10ms', '--duration', '100ms', '--workers', '4', '--output', 'json'];

@@ -314,8 +314,11 @@ export interface BrokerApi {
   deleteTopic(topic: string): Promise<void>;
   topicQueues(topic: string): Promise<readonly QueueRange[]>;
 
-  /** The group's configuration; made with defaults when that is allowed, else undefined. */
-  getGroup(group: string): Promise<GroupConfig | undefined>;
+  /**
+   * The group's configuration; made with defaults when that is allowed, else undefined. `isMade: false`
+   * looks only, where the broker knows the difference: one that was deleted must not come back from a look.
+   */
+  getGroup(group: string, options?: { readonly isMade: false }): Promise<GroupConfig | undefined>;
   listGroups(): Promise<readonly GroupConfig[]>;
   putGroup(config: GroupConfig): Promise<void>;
   deleteGroup(group: string, options: { readonly cleanOffsets: boolean }): Promise<void>;

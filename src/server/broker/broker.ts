@@ -457,8 +457,9 @@ export class Broker implements BrokerApi {
     });
   }
 
-  getGroup(group: string): Promise<GroupConfig | undefined> {
-    return Promise.resolve(this.#groups.get(group));
+  getGroup(group: string, options?: { readonly isMade: false }): Promise<GroupConfig | undefined> {
+    const groups = this.#groups;
+    return Promise.resolve(options === undefined ? groups.get(group) : groups.peek(group));
   }
 
   listGroups(): Promise<readonly GroupConfig[]> {

@@ -25,15 +25,17 @@ class Entry<T> {
 export class CachedLookup<T> {
   readonly #clock: Clock;
   readonly #refreshAfterMs: number;
-  readonly #look: (name: string) => Promise<T>;
+  readonly #look: (name: string, isRefresh: boolean) => Promise<T>;
   readonly #changed: (value: T) => void;
   readonly #entries = new Map<string, Entry<T>>();
 
   constructor(options: {
     readonly clock: Clock;
     readonly refreshAfterMs: number;
-    /** @throws RmqError; one of kind "not found" removes the value. */
-    readonly look: (name: string) => Promise<T>;
+    /**
+     * `isRefresh`: nobody asked just now. @throws RmqError; one of kind "not found" removes the value.
+     */
+    readonly look: (name: string, isRefresh: boolean) => Promise<T>;
     /** Hears of values that differ from the last one of their name. */
     readonly changed?: (value: T) => void;
   }) {
@@ -85,7 +87,7 @@ export class CachedLookup<T> {
     if (entry.isLooking) return;
     entry.isLooking = true;
     entry.lookedAtMs = this.#clock.monotonicMs();
-    this.#look(name).then(
+    this.#look(name, entry.waiting.length === 0).then(
       (value) => {
         const before = entry.value;
         if (before !== undefined && !isDeepStrictEqual(before, value)) this.#changed(value);

@@ -98,7 +98,7 @@ export class NameServerCluster implements ClusterView {
     this.#groups = new CachedLookup({
       clock,
       refreshAfterMs,
-      look: (group) => this.#lookGroup(group),
+      look: (group, isRefresh) => this.#lookGroup(group, isRefresh),
       changed: (group) => {
         for (const listener of this.#groupListeners) listener(group);
       },
@@ -327,14 +327,15 @@ export class NameServerCluster implements ClusterView {
   }
 
   /** From the first broker that answers; defaults when none does. */
-  async #lookGroup(group: string): Promise<GroupConfig> {
+  async #lookGroup(group: string, isRefresh: boolean): Promise<GroupConfig> {
+    const options = isRefresh ? ({ isMade: false } as const) : undefined;
     let isAnswered = false;
     const names = this.#brokers.map(({ brokerName }) => brokerName);
     for (const name of this.#promisingFirst(names)) {
       const broker = this.broker(name);
       if (broker === undefined) continue;
       try {
-        const config = await this.#inTime(broker.getGroup(group));
+        const config = await this.#inTime(broker.getGroup(group, options));
         if (config !== undefined) return config;
         isAnswered = true;
       } catch (error) {

@@ -69,6 +69,11 @@ export class GroupTable implements StateSource {
     return [...this.#groups.values()];
   }
 
+  /** The group if there is one. */
+  peek(group: string): GroupConfig | undefined {
+    return this.#groups.get(group);
+  }
+
   /** The group; made with defaults when that is allowed (as it is for the system's) and its name is legal. */
   get(group: string): GroupConfig | undefined {
     const known = this.#groups.get(group);
