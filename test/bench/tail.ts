@@ -32,6 +32,7 @@ const { values: flags } = parseArgs({
 
 const topic = 'busy';
 const lookMs = 50;
+const latenessMaxMs = 200;
 const ticksPerSecond = 100; // USER_HZ on every Linux that Node runs on
 
 if (flags.produce === undefined) await main();
@@ -141,6 +142,8 @@ interface Watched {
   readonly seconds: number;
   readonly rate: number;
   readonly latenessMs: readonly number[];
+  /** Seconds in which something was late, with what was sent in them. */
+  readonly lateSeconds: readonly string[];
   readonly cpuCores: number;
   /** At begin, after each tenth. */
   readonly residentMiB: readonly number[];
@@ -154,13 +157,26 @@ async function watch(terminal: Terminal, pid: number, sentNow: () => number): Pr
   const sentBefore = sentNow();
   const latenessMs: number[] = [];
   const residentMiB = [first.residentMiB];
+  const lateSeconds: string[] = [];
   let lastRows: readonly string[] = [];
+  let second = { at: 0, worstMs: 0, sentBefore };
   for (;;) {
     const passed = (performance.now() - start) / 1_000;
     if (passed > seconds) break;
+    const beganMs = Date.now();
     lastRows = await terminal.rows();
     const newest = newestShownMs(lastRows);
-    if (newest !== undefined) latenessMs.push(Date.now() - newest);
+    const late = newest === undefined ? 0 : Date.now() - newest;
+    if (newest !== undefined) latenessMs.push(late);
+    second.worstMs = Math.max(second.worstMs, late);
+    if (passed > second.at + 1) {
+      const sent = sentNow() - second.sentBefore;
+      const lookedMs = Date.now() - beganMs;
+      if (second.worstMs > latenessMaxMs) {
+        lateSeconds.push(`${second.at}s: ${second.worstMs} ms, ${sent} sent, look ${lookedMs} ms`);
+      }
+      second = { at: Math.floor(passed), worstMs: 0, sentBefore: sentNow() };
+    }
     if (passed > (residentMiB.length * seconds) / 10) residentMiB.push(usageOf(pid).residentMiB);
     await sleep(lookMs);
   }
@@ -170,6 +186,7 @@ async function watch(terminal: Terminal, pid: number, sentNow: () => number): Pr
     seconds,
     rate: ((sentNow() - sentBefore) * 1_000) / tookMs,
     latenessMs: latenessMs.sort((a, b) => a - b),
+    lateSeconds,
     cpuCores: (last.cpuMs - first.cpuMs) / tookMs,
     residentMiB: [...residentMiB, last.residentMiB],
     lastRows,
@@ -191,6 +208,7 @@ function report(watched: Watched, failed: number): void {
     cpuCores: Number(watched.cpuCores.toFixed(2)),
     residentMiB: residentMiB.map(Math.round),
     failedSends: failed,
+    lateSeconds: watched.lateSeconds,
   };
   if (flags.json) console.log(JSON.stringify(result));
   else {
@@ -199,6 +217,7 @@ function report(watched: Watched, failed: number): void {
     console.log(
       `newest in sight is old    ${result.latenessMedianMs} ms median, ${result.latenessP99Ms} p99, ${result.latenessWorstMs} worst of ${result.looks} looks (wanted: 200)`,
     );
+    for (const line of watched.lateSeconds) console.log(`  late                    ${line}`);
     console.log(`CPU of the viewer         ${result.cpuCores} cores (wanted: 0.5)`);
     console.log(`its memory, MiB           ${result.residentMiB.join(' ')} (wanted: flat)`);
   }

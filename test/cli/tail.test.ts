@@ -1,7 +1,11 @@
 /** `rmq tail` on a pipe, against a real server. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { type AddressInfo, createServer } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Rmq, startRmq } from '../../src/index.ts';
 import { type CliOptions, rmq } from '../support/cli.ts';
+import { rmqExecutable } from '../support/tmux.ts';
 
 let server: Rmq;
 const run = (args: readonly string[], options: CliOptions = {}) =>
@@ -131,4 +135,23 @@ test('a reader that goes away ends it silently', async () => {
     onStdout: (_soFar, child) => child.stdout?.destroy(),
   });
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+});
+
+test('Ctrl-C need not wait for a cluster that does not answer', async () => {
+  const silent = createServer((socket) => {
+    socket.on('error', () => {});
+    silent.emit('asked');
+  });
+  silent.listen(0, '127.0.0.1');
+  await once(silent, 'listening');
+  const { port } = silent.address() as AddressInfo;
+  const child = spawn(process.execPath, [rmqExecutable, 'tail', 'x', '--timeout', '1h'], {
+    env: { ...process.env, RMQ_NAMESRV: `127.0.0.1:${port}` },
+    stdio: 'ignore',
+  });
+  await once(silent, 'asked');
+  child.kill('SIGINT');
+  const [code] = (await once(child, 'exit')) as [number];
+  silent.close();
+  expect(code).toBe(130);
 });

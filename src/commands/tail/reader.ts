@@ -40,6 +40,11 @@ export interface TailReaderOptions {
 const pullCount = 32;
 /** Held by the broker; renewed for as long as the reader runs. */
 const pullWaitMs = 15_000;
+/**
+ * Pulls of one queue at a time when it lies behind: one alone brings no more than 32 messages a round trip,
+ * which a broker under load may take 30 ms for.
+ */
+const widthMax = 8;
 /** A busy queue is asked again after that at the earliest, so that a pull brings several messages. */
 const busyPauseMs = 20;
 /** Nothing came of a pull that should have brought something. */
@@ -53,6 +58,8 @@ class Reading {
   nextOffset: number;
   maxOffset: number;
   isPulling = false;
+  /** Pulls at once; grows while each brings what it can, so not where a filter leaves gaps. */
+  width = 1;
   /** It has been read to its end once: from there on it does not hold up the others. */
   isLive = false;
   hasAnswered = false;
@@ -196,13 +203,31 @@ export class TailReader {
     if (this.#isStopped) return;
     const { queue, nextOffset } = reading;
     const isFollowing = queue.endOffset === Number.POSITIVE_INFINITY;
+    const waitMs = isFollowing && reading.isLive ? pullWaitMs : 0;
+    const end = Math.min(reading.maxOffset, queue.endOffset);
+    const offsets = [nextOffset];
+    for (let at = nextOffset + pullCount; at < end && offsets.length < reading.width; ) {
+      offsets.push(at);
+      at += pullCount;
+    }
     try {
-      const pulled = await this.#options.pull(queue.address, nextOffset, {
-        maxCount: pullCount,
-        waitMs: isFollowing && reading.isLive ? pullWaitMs : 0,
-      });
-      // It was sent elsewhere meanwhile.
-      if (reading.nextOffset === nextOffset) this.#pulled(reading, pulled);
+      const answers = await Promise.all(
+        offsets.map((offset) =>
+          this.#options.pull(queue.address, offset, {
+            maxCount: pullCount,
+            waitMs: offsets.length === 1 ? waitMs : 0,
+          }),
+        ),
+      );
+      let isFull = true;
+      for (const [index, pulled] of answers.entries()) {
+        const offset = offsets[index] as number; // one for each
+        // It was sent elsewhere meanwhile, or a filter went further than was guessed.
+        if (reading.nextOffset !== offset) break;
+        this.#pulled(reading, pulled);
+        isFull &&= pulled.nextOffset === offset + pullCount;
+      }
+      reading.width = isFull ? Math.min(widthMax, reading.width * 2) : 1;
     } catch (error) {
       this.#failed(reading, asRmqError(error));
     }

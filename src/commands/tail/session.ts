@@ -65,9 +65,25 @@ const lookMs = 2_000;
 
 /**
  * Finds the queues and their begin, and is ready to read.
- * @throws RmqError USAGE, ILLEGAL_FILTER, TOPIC_NOT_FOUND, CANNOT_CONNECT
+ * @throws RmqError USAGE, ILLEGAL_FILTER, TOPIC_NOT_FOUND, CANNOT_CONNECT, INTERRUPTED
  */
 export async function openSession(
+  context: Context,
+  options: TailOptions,
+  events: SessionEvents,
+): Promise<TailSession> {
+  const opening = open(context, options, events);
+  // Ctrl-C need not wait for a cluster that does not answer.
+  const interrupted = new Promise<never>((_, reject) => {
+    const stop = (): void => reject(new RmqError('INTERRUPTED', 'interrupted'));
+    if (context.signal.aborted) stop();
+    else context.signal.addEventListener('abort', stop, { once: true });
+  });
+  interrupted.catch(() => undefined); // Nobody has to know once it is open.
+  return Promise.race([opening, interrupted]);
+}
+
+async function open(
   context: Context,
   options: TailOptions,
   events: SessionEvents,

@@ -126,3 +126,35 @@ test('can leave out what lies far back, and says how much', async () => {
   expect(skipped + first.length).toBe(990);
   expect(await timesOf(reader, 10)).toEqual(all.slice(-10));
 });
+
+test('what lies behind is pulled several at once, and in order also where a filter leaves gaps', async () => {
+  const all = Array.from({ length: 2_000 }, (_, index) => index);
+  for (const step of [1, 3]) {
+    let open = 0;
+    let openMax = 0;
+    const reader = new TailReader([queue(0, 0, all.length)], {
+      clock: nodeClock,
+      pull: async (_address, offset, { maxCount }) => {
+        openMax = Math.max(openMax, ++open);
+        await Promise.resolve();
+        open--;
+        // Like a broker that filters: it goes on until it has enough, or has seen 100.
+        const messages = all
+          .slice(offset, offset + 100)
+          .filter((n) => n % step === 0)
+          .slice(0, maxCount);
+        const last = messages.at(-1);
+        const isEnough = messages.length === maxCount && last !== undefined;
+        const nextOffset = isEnough ? last + 1 : Math.min(offset + 100, all.length);
+        return {
+          messages: messages.map((n) => message(0, n, n)),
+          nextOffset,
+          minOffset: 0,
+          maxOffset: all.length,
+        };
+      },
+    });
+    expect(await timesOf(reader)).toEqual(all.filter((n) => n % step === 0));
+    expect(openMax).toBe(step === 1 ? 8 : 1);
+  }
+});
