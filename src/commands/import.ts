@@ -5,6 +5,7 @@ import { ImportPlace } from './import/place.ts';
 import type { Command } from './shared/command.ts';
 import type { Context } from './shared/context.ts';
 import { type FileLine, fileLines, fileSize } from './shared/file-lines.ts';
+import { untilInterrupted } from './shared/interruptible.ts';
 import { Progress } from './shared/progress.ts';
 
 interface Options {
@@ -122,7 +123,7 @@ async function importAll(context: Context, options: Options): Promise<ImportRow>
 
 async function* stdinLines(context: Context): AsyncGenerator<FileLine> {
   let number = 0;
-  for await (const text of context.stdin.lines()) {
+  for await (const text of untilInterrupted(context.stdin.lines(), context.signal)) {
     number++;
     yield { text, number, endOffset: number };
   }

@@ -12,6 +12,7 @@ import {
 } from './send/outgoing.ts';
 import type { Command } from './shared/command.ts';
 import type { Context } from './shared/context.ts';
+import { untilInterrupted } from './shared/interruptible.ts';
 import { pause } from './shared/progress.ts';
 import { makeTopic } from './shared/topics.ts';
 
@@ -138,8 +139,7 @@ async function* sendAll(context: Context, options: Options): AsyncGenerator<Sent
   const waiting: Promise<SentRow>[] = [];
   const lastOfGroup = new Map<string, Promise<SentRow>>();
   let count = 0;
-  for await (const message of outgoing(context, options)) {
-    if (context.signal.aborted) break;
+  for await (const message of untilInterrupted(outgoing(context, options), context.signal)) {
     const { messageGroup } = message;
     const before = messageGroup === undefined ? undefined : lastOfGroup.get(messageGroup);
     const sending = sendOne(context, admin, options, message, before);
