@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Rmq, startRmq } from '../../src/index.ts';
 import { rmq } from '../support/cli.ts';
+import { rmqHere } from '../support/here.ts';
 
 let source: Rmq;
 let target: Rmq;
@@ -19,7 +20,7 @@ const json = async (server: Rmq, args: readonly string[]): Promise<unknown> => {
 };
 const bodies = async (server: Rmq, topic: string): Promise<string[]> => {
   const tail = ['tail', topic, '--from', 'earliest', '--no-follow', '--output', 'json'];
-  const { stdout } = await run(server, tail);
+  const { stdout } = await rmqHere(tail, { RMQ_NAMESRV: server.endpoints.namesrv });
   const rows = stdout.split('\n').filter((line) => line !== '');
   return rows.map((line) => String((JSON.parse(line) as { body: unknown }).body));
 };

@@ -2,9 +2,11 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Rmq, startRmq } from '../../src/index.ts';
 import { type CliOptions, type CliResult, rmq } from '../support/cli.ts';
+import { rmqHere } from '../support/here.ts';
 
 let source: Rmq;
 let target: Rmq;
@@ -17,7 +19,7 @@ const mirror = (args: readonly string[], options: CliOptions = {}): Promise<CliR
 };
 const stored = async (server: Rmq, topic: string): Promise<Record<string, unknown>[]> => {
   const tail = ['tail', topic, '--from', 'earliest', '--no-follow', '--output', 'json'];
-  const { stdout } = await run(server, tail);
+  const { stdout } = await rmqHere(tail, { RMQ_NAMESRV: server.endpoints.namesrv });
   const lines = stdout.split('\n').filter((line) => line !== '');
   return lines.map((line) => JSON.parse(line) as Record<string, unknown>);
 };
@@ -78,6 +80,12 @@ test('a delivery time comes over when the message is due', async () => {
   expect(JSON.parse((await mirror(['later'])).stdout)).toMatchObject([{ copiedCount: 1 }]);
   const copy = await target.waitFor('later', { within: '5s' });
   expect(copy.body.toString()).toBe('due');
+  const due = async (server: Rmq): Promise<unknown> => {
+    const [row] = await stored(server, 'later');
+    return (row?.['properties'] as Record<string, string> | undefined)?.['TIMER_DELIVER_MS'];
+  };
+  expect(await due(source)).toMatch(/^\d+$/);
+  expect(await due(target)).toBe(await due(source));
 });
 
 test('Ctrl-C loses nothing and doubles nothing; a kill loses nothing', async () => {
@@ -117,9 +125,8 @@ test('wrong sources are one line', async () => {
 
 /** Polls a count: the copies come from a process of their own. */
 async function untilMore(count: number): Promise<void> {
-  for (let tries = 0; tries < 200; tries++) {
-    if ((await run(target, ['topic', 'list', '-o', 'name'])).stdout.includes('many')) {
-      if ((await stored(target, 'many')).length > count + 10) return;
-    }
+  for (let tries = 0; tries < 500; tries++) {
+    if ((await stored(target, 'many')).length > count + 10) return;
+    await setTimeout(20);
   }
 }

@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Rmq, startRmq } from '../../src/index.ts';
 import { type CliOptions, rmq } from '../support/cli.ts';
+import { rmqHere } from '../support/here.ts';
 
 let server: Rmq;
 const run = (args: readonly string[], options: CliOptions = {}) =>
@@ -13,7 +14,7 @@ const rows = (text: string): Record<string, unknown>[] =>
     .map((line) => JSON.parse(line) as Record<string, unknown>);
 const stored = async (topic: string): Promise<Record<string, unknown>[]> => {
   const tail = ['tail', topic, '--from', 'earliest', '--no-follow', '--output', 'json'];
-  return rows((await run(tail)).stdout);
+  return rows((await rmqHere(tail, { RMQ_NAMESRV: server.endpoints.namesrv })).stdout);
 };
 
 beforeAll(async () => {
@@ -119,7 +120,8 @@ test('what does not fit together, and a broken line, are usage', async () => {
     ['x', '--at', 'tomorrow'],
     ['x', '--prop', 'novalue'],
   ]) {
-    const { code, stdout } = await run(['send', 'lines', ...args]);
+    const env = { RMQ_NAMESRV: server.endpoints.namesrv };
+    const { code, stdout } = await rmqHere(['send', 'lines', ...args], env);
     expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
   }
   for (const [input, said] of [
