@@ -131,10 +131,12 @@ export class FailoverLoad {
     return this.#byProxy.get(proxy) ?? 0;
   }
 
-  /** Whether a client that has run from the beginning has it in its routes. */
+  /** Whether every producer has it in its routes. */
   isKnown(proxy: string): boolean {
-    const oldest = this.#producers[0] as unknown as Inner;
-    return oldest.getTotalRouteEndpoints().some(({ facade }) => facade === proxy);
+    return this.#producers.every((producer) => {
+      const endpoints = (producer as unknown as Inner).getTotalRouteEndpoints();
+      return endpoints.some(({ facade }) => facade === proxy);
+    });
   }
 
   /** Ends the producers after the send under way; how many messages were acknowledged in all. */
