@@ -39,6 +39,8 @@ function endpointsOf(address: string): {
   };
 }
 
+let probes = 0;
+
 export class GrpcProbe {
   private readonly client: Client;
   private readonly metadata: Metadata;
@@ -46,9 +48,11 @@ export class GrpcProbe {
 
   constructor(address: string, security: ChannelCredentials = credentials.createInsecure()) {
     this.address = address;
-    this.client = new Client(address, security);
+    // A connection of its own: the library would let clients of one address share theirs.
+    this.client = new Client(address, security, { 'grpc.use_local_subchannel_pool': 1 });
     this.metadata = new Metadata();
-    this.metadata.set('x-mq-client-id', `bench@${process.pid}`);
+    probes += 1;
+    this.metadata.set('x-mq-client-id', `bench@${process.pid}@${probes}`);
     this.metadata.set('x-mq-language', 'NODE_JS');
     this.metadata.set('x-mq-protocol', 'v2');
     this.metadata.set('x-mq-client-version', '5.0.0');
