@@ -40,7 +40,14 @@ export const rows: readonly Row[] = [
   },
   {
     of: 'commands/start.ts',
-    mayImport: ['commands', 'server/start.ts', 'server/shared', ...client],
+    mayImport: [
+      'commands',
+      'server/start.ts',
+      'server/workers',
+      'server/ports.ts',
+      'server/shared',
+      ...client,
+    ],
   },
   { of: 'cli.ts', mayImport: ['commands', 'commands/start.ts', ...client] },
   { of: 'index.ts', mayImport: ['server/start.ts', 'server/shared', ...client] },

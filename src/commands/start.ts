@@ -4,6 +4,7 @@
  */
 import { formatHostPort } from '../platform/host-port.ts';
 import type { HostPort } from '../platform/network.ts';
+import type { ServerPorts } from '../server/ports.ts';
 import { type Config, type FlagValues, loadConfig } from '../server/shared/config.ts';
 import {
   environmentName,
@@ -43,10 +44,17 @@ export const start: Command<StartOptions, never> = {
     ['rmq start', 'everything a first message needs, on 127.0.0.1'],
     ['rmq start --memory --ports auto --ready-json -', 'for a test: free ports, nothing on disk'],
     ['rmq start --role proxy --namesrv 10.0.0.1:9876', 'one more proxy for a cluster'],
+    ['rmq start --role proxy --workers 4', 'the same on four cores'],
     ['rmq start --config rmq.yaml --flush async', 'settings from a file, one of them overruled'],
   ],
   async run(context, options) {
     const { host } = context;
+    const writeLog = (line: string): void => void context.stderr.write(line);
+    if (host.supervisor !== undefined) {
+      const { runWorker } = await import('../server/workers/worker.ts');
+      await runWorker(host.supervisor, writeLog);
+      return undefined;
+    }
     const config = await loadConfig({
       flags: flagValues(options),
       environment: host.environment,
@@ -57,8 +65,11 @@ export const start: Command<StartOptions, never> = {
       await context.stderr.write(`${paint(context.stderr, 'warning', 'warning:')} ${warning}\n`);
     }
     const { nodePorts, startServer } = await import('../server/start.ts');
-    const ports = await nodePorts(config.server, (line) => void context.stderr.write(line));
-    const server = await startServer(config.server, ports);
+    const ports = await nodePorts(config.server, writeLog);
+    const server =
+      config.workerCount === 1
+        ? await startServer(config.server, ports)
+        : await startWorkers(host, config, ports);
     const stopped = untilToldToStop(context, config);
     await announce(context, config, server);
     await stopped;
@@ -66,6 +77,18 @@ export const start: Command<StartOptions, never> = {
     return undefined;
   },
 };
+
+async function startWorkers(
+  host: Context['host'],
+  { server: settings, workerCount }: Config,
+  ports: ServerPorts,
+): Promise<RunningServer> {
+  const [supervisor, startWorker] = await Promise.all([
+    import('../server/workers/supervisor.ts'),
+    host.loadWorkers(),
+  ]);
+  return await supervisor.startWorkers({ settings, ports, workerCount, startWorker });
+}
 
 function flagOf(setting: Setting): Flag {
   return {
@@ -146,7 +169,10 @@ function banner(context: Context, config: Config, server: RunningServer, readyMs
   if (broker !== undefined) {
     rows.push(['Broker', `${formatHostPort(broker)}  ${settingsOf.brokerName}`]);
   }
-  if (grpc !== undefined) rows.push(['Proxy', `${formatHostPort(grpc)}  gRPC, plaintext and TLS`]);
+  if (grpc !== undefined) {
+    const workers = config.workerCount === 1 ? '' : `, ${config.workerCount} workers`;
+    rows.push(['Proxy', `${formatHostPort(grpc)}  gRPC, plaintext and TLS${workers}`]);
+  }
   if (remoting !== undefined) rows.push(['', `${formatHostPort(remoting)}  Remoting`]);
   if (broker !== undefined) rows.push(['Data', dataLine(config, server)]);
   const title = `rmq is ready in ${readyMs} ms`;

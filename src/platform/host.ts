@@ -1,5 +1,6 @@
 /** The process as a port: its streams, environment, signals and parent. */
 import type { Clock } from './clock.ts';
+import type { ProcessChannel, StartWorker } from './worker-processes.ts';
 
 export interface HostOutput {
   /** Resolves when more may be written. A closed pipe ends the process silently. */
@@ -39,6 +40,10 @@ export interface Host {
   /** The user's home folder. */
   readonly homeFolder: string;
   readonly platform: string;
+  /** What starts this program once more. */
+  loadWorkers(): Promise<StartWorker>;
+  /** Who started this process as a worker; undefined: it is none. A worker hears no signals. */
+  readonly supervisor: ProcessChannel | undefined;
   /** Runs when the process that started this one is gone. */
   onParentGone(run: () => void): void;
   /** Keeps the process alive, though only timers are left, until the answer is called. */

@@ -5,13 +5,29 @@ import { homedir } from 'node:os';
 import { createInterface } from 'node:readline';
 import type { Host, HostOutput, HostTerminal } from './host.ts';
 import { nodeClock } from './node-clock.ts';
+import type { ProcessChannel } from './worker-processes.ts';
 
 const parentPollMs = 500;
+
+/** Set in workers. */
+export const workerVariable = 'RMQ_WORKER';
+
+const parentChannel: ProcessChannel = {
+  send: (message) =>
+    new Promise((resolve) => {
+      if (process.send === undefined || !process.connected) return resolve();
+      process.send(message, () => resolve());
+    }),
+  onMessage: (run) => void process.on('message', run),
+};
 
 /** Takes over the process's streams and signals. Once a process. */
 export function processHost(): Host {
   const abort = new AbortController();
+  // A worker's end is its supervisor's to order: Ctrl-C and service managers tell all processes at once.
+  const isWorker = process.env[workerVariable] === '1' && process.connected;
   const onSignal = (name: NodeJS.Signals): void => {
+    if (isWorker) return;
     if (abort.signal.aborted) process.exit(130);
     abort.abort(name);
   };
@@ -36,6 +52,8 @@ export function processHost(): Host {
     pid: process.pid,
     homeFolder: homedir(),
     platform: process.platform,
+    loadWorkers: async () => (await import('./node-worker-processes.ts')).startWorker,
+    supervisor: isWorker ? parentChannel : undefined,
     onParentGone,
     holdOpen: () => {
       const handle = setInterval(() => {}, 2 ** 30);

@@ -12,6 +12,7 @@ import { RemoteChecks } from './proxy/remote-checks.ts';
 import { RemoteLite } from './proxy/remote-lite.ts';
 import { RemotingRelay } from './proxy/remoting/relay.ts';
 import { SentTransactions } from './proxy/sent-transactions.ts';
+import type { Siblings } from './proxy/siblings.ts';
 import { RemotingListener } from './remoting/listener.ts';
 import { Advertised } from './shared/advertise.ts';
 import type { ServerSettings } from './shared/settings.ts';
@@ -32,11 +33,13 @@ interface ProxyRoleOptions {
   readonly namesrv: readonly string[];
   /** The broker of this process, called directly. */
   readonly localBroker: BrokerApi | undefined;
+  /** The other workers of this proxy; it has been registered for all of them. */
+  readonly siblings: Siblings | undefined;
 }
 
 /** Listens, then registers and looks at the cluster. What was opened is closed when a step fails. */
 export async function startProxyRole(options: ProxyRoleOptions): Promise<ProxyRole> {
-  const { settings, ports, namesrv, localBroker } = options;
+  const { settings, ports, namesrv, localBroker, siblings } = options;
   const { clock, random, files, network } = ports;
   const logger = ports.logger.named('proxy');
   const client = new RemotingClient({ network, clock });
@@ -63,6 +66,7 @@ export async function startProxyRole(options: ProxyRoleOptions): Promise<ProxyRo
     localBrokers: new Map(
       localBroker === undefined ? [] : [[localBroker.brokerName, localBroker] as const],
     ),
+    isRegistering: siblings === undefined,
     registerIntervalMs: settings.registerIntervalMs,
     registrationWindowMs: settings.registrationWindowMs,
   });
@@ -74,6 +78,7 @@ export async function startProxyRole(options: ProxyRoleOptions): Promise<ProxyRo
     tls: settings.tls,
     transport: settings.grpcTransport,
     delayMaxMs: settings.delayMaxMs,
+    siblings,
     self,
   });
   const listener = remotingListener(options, client);

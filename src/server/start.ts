@@ -8,6 +8,7 @@ import type { HostPort, Network } from '../platform/network.ts';
 import { RmqError } from '../protocol/errors.ts';
 import type { BrokerApi } from './broker/api.ts';
 import { reachable, type ServerPorts } from './ports.ts';
+import type { Siblings } from './proxy/siblings.ts';
 import { createLogger } from './shared/logger.ts';
 import type { ServerSettings } from './shared/settings.ts';
 import type { RecoveryReport } from './store/message-store.ts';
@@ -42,11 +43,12 @@ const stopDeadlineMs = 10_000;
 /**
  * Ready when it resolves: the roles serve and know each other.
  * @throws RmqError PORT_IN_USE, DATA_DIR_IN_USE, ADDRESS_NOT_AVAILABLE, STORE_CORRUPT …; nothing stays
- * open then.
+ * open then. A `worker` shares its ports with its siblings, and somebody else registers them all.
  */
 export async function startServer(
   settings: ServerSettings,
   ports: ServerPorts,
+  worker?: { readonly siblings: Siblings },
 ): Promise<RunningServer> {
   const started: Started[] = [];
   const has = (role: ServerSettings['roles'][number]): boolean => settings.roles.includes(role);
@@ -54,7 +56,7 @@ export async function startServer(
   const brokerRole = has('broker') ? import('./broker-role.ts') : undefined;
   const proxyRole = has('proxy') ? import('./proxy-role.ts') : undefined;
   try {
-    await probePorts(settings, ports.network);
+    if (worker === undefined) await probePorts(settings, ports.network);
     const nameserver = has('nameserver')
       ? await startNameServer(settings, ports, started)
       : undefined;
@@ -66,6 +68,7 @@ export async function startServer(
       ports,
       namesrv,
       localBroker: broker?.broker,
+      siblings: worker?.siblings,
     });
     if (proxy !== undefined) started.push(proxy);
     let stopping: Promise<void> | undefined;
@@ -113,8 +116,8 @@ export async function nodePorts(
   };
 }
 
-/** A port that is taken is found before anything is created. */
-async function probePorts(settings: ServerSettings, network: Network): Promise<void> {
+/** A port that is taken is found before anything is created. @throws RmqError PORT_IN_USE, ADDRESS_NOT_AVAILABLE */
+export async function probePorts(settings: ServerSettings, network: Network): Promise<void> {
   const wanted = [
     ['nameserver', settings.nameserverPort, 'nameserver-port'],
     ['broker', settings.brokerPort, 'broker-port'],

@@ -38,6 +38,8 @@ export async function rmqHere(
     pid: process.pid,
     homeFolder: '/nonexistent',
     platform: process.platform,
+    loadWorkers: () => Promise.reject(new Error('no process is started here')),
+    supervisor: undefined,
     onParentGone: () => {},
     holdOpen: () => () => {},
     uptimeMs: () => 0,

@@ -59,6 +59,8 @@ export interface NameServerClusterOptions {
   readonly logger: Logger;
   /** Brokers of this process by name; preferred over a connection. */
   readonly localBrokers: ReadonlyMap<string, BrokerApi>;
+  /** Whether this proxy makes itself known to the NameServers; else somebody does that for it. */
+  readonly isRegistering: boolean;
   readonly registerIntervalMs: number;
   readonly registrationWindowMs: number;
 }
@@ -110,7 +112,7 @@ export class NameServerCluster implements ClusterView {
   /** Registers and takes a first look. NameServers that do not answer are tried again later. */
   async start(): Promise<void> {
     for (const broker of this.#options.localBrokers.values()) this.#watch(broker);
-    await this.#registration.start();
+    if (this.#options.isRegistering) await this.#registration.start();
     await this.#look();
     this.#lookLater();
   }
@@ -120,7 +122,7 @@ export class NameServerCluster implements ClusterView {
     this.#isStopped = true;
     if (this.#timer !== undefined) this.#options.clock.clearTimer(this.#timer);
     for (const cancel of this.#watches.values()) cancel();
-    await this.#registration.stop();
+    if (this.#options.isRegistering) await this.#registration.stop();
   }
 
   #watch(broker: BrokerApi): void {

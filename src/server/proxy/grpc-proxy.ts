@@ -25,6 +25,7 @@ import { Rates } from './rates.ts';
 import { Receipts } from './receipts.ts';
 import type { SentTransactions } from './sent-transactions.ts';
 import { ClientRegistry } from './settings.ts';
+import type { Siblings } from './siblings.ts';
 
 const drainMs = 3_000;
 
@@ -44,6 +45,8 @@ export interface GrpcProxyOptions {
   readonly tls: { readonly certFile: string; readonly keyFile: string } | undefined;
   /** Delivery times further ahead are refused. */
   readonly delayMaxMs: number;
+  /** The other workers of this proxy, when it has some. */
+  readonly siblings?: Siblings | undefined;
   /** This proxy among `cluster.liveProxies()`. */
   readonly self: ProxyAddress;
 }
@@ -82,7 +85,7 @@ export class GrpcProxy {
       rates: new Rates(clock),
       version,
     };
-    this.#services = [messagingService(context), adminService(context)];
+    this.#services = [messagingService(context), adminService(context, options.siblings)];
     cluster.onGroupChanged((group) => pushGroupSettings(context, group));
   }
 

@@ -281,6 +281,13 @@ export const settingsTable = [
     isFileless: true,
   },
   {
+    key: 'workers',
+    kind: { type: 'integer', min: 1, max: 64 },
+    group: 'Process',
+    default: '1',
+    description: 'processes that share the work of a proxy, on one port; --role proxy alone',
+  },
+  {
     key: 'grpc-transport',
     kind: { type: 'choice', choices: ['own', 'grpc-js'] },
     group: 'Process',

@@ -30,6 +30,8 @@ export interface Config {
   /** `--ready-json`: a file, or `-` for stdout. */
   readonly readyJson: string | undefined;
   readonly isExitWithParent: boolean;
+  /** Processes that share the work of a proxy, which is the only role then; 1: this one does it. */
+  readonly workerCount: number;
   /** Variables that start with RMQ_ and are none of ours, with the nearest that is. */
   readonly warnings: readonly string[];
 }
@@ -55,7 +57,7 @@ interface Given {
 }
 
 /** Variables of the commands and of tests; a server does not read them. */
-const otherVariables = ['RMQ_OUTPUT', 'RMQ_TIMEOUT', 'RMQ_COLOR', 'RMQ_DEBUG'];
+const otherVariables = ['RMQ_OUTPUT', 'RMQ_TIMEOUT', 'RMQ_COLOR', 'RMQ_DEBUG', 'RMQ_WORKER'];
 
 /** @throws RmqError ILLEGAL_CONFIG in one line, naming the setting and where it was set. */
 export async function loadConfig(sources: ConfigSources): Promise<Config> {
@@ -66,8 +68,11 @@ export async function loadConfig(sources: ConfigSources): Promise<Config> {
       ? await readConfigFile(path, sources.readFile)
       : new Map<string, Given>();
   const given = new Map([...file, ...outer]);
+  const values = new Values(given);
+  const server = buildSettings(values, sources.defaultDataDir);
   return {
-    server: buildSettings(given, sources.defaultDataDir),
+    server,
+    workerCount: workerCountOf(values, server),
     readyJson: given.get('ready-json')?.value as string | undefined, // parsed as text
     isExitWithParent: given.get('exit-with-parent')?.value === true,
     warnings: unknownVariables(sources.environment),
@@ -210,8 +215,7 @@ class Values {
   }
 }
 
-function buildSettings(given: ReadonlyMap<string, Given>, defaultDataDir: string): ServerSettings {
-  const values = new Values(given);
+function buildSettings(values: Values, defaultDataDir: string): ServerSettings {
   const isAuto = values.text('ports') === 'auto';
   const port = (key: SettingKey): number => (isAuto && !values.has(key) ? 0 : values.number(key));
   const server: ServerSettings = {
@@ -250,6 +254,17 @@ function buildSettings(given: ReadonlyMap<string, Given>, defaultDataDir: string
   };
   checkTogether(server, values);
   return server;
+}
+
+/** A broker has one event loop, and a NameServer needs no more. */
+function workerCountOf(values: Values, { roles }: ServerSettings): number {
+  const count = values.number('workers');
+  if (count === 1 || (roles.length === 1 && roles[0] === 'proxy')) return count;
+  throw new RmqError(
+    'ILLEGAL_CONFIG',
+    `${values.origin('workers')}: ${count} workers, but the roles are ${roles.join(', ')}`,
+    { hint: 'workers are for a proxy: run it by itself, with --role proxy' },
+  );
 }
 
 function dataDirOf(values: Values, defaultDataDir: string): string | undefined {

@@ -29,6 +29,7 @@ async function startCluster(
     checks: new RemoteChecks({ client, clock, logger: silentLogger }),
     lite: new RemoteLite(client),
     localBrokers: new Map(local === undefined ? [] : [[local.brokerName, local]]),
+    isRegistering: true,
     registerIntervalMs: 200,
     registrationWindowMs: 1_000,
   });

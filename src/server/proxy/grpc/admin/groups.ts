@@ -32,7 +32,7 @@ export function groupMethods(context: ServiceContext): UnaryMethod[] {
         }
         return {
           status: okStatus,
-          accumulation: sum([...topicAccumulation.values()]),
+          accumulation: sumOf([...topicAccumulation.values()]),
           topicAccumulation,
         };
       },
@@ -97,7 +97,8 @@ async function accumulation(
   return { inflightMessages: 0, readyMessages: behind, accumulation: behind };
 }
 
-function sum(parts: readonly GroupAccumulationInit[]): GroupAccumulationInit {
+/** Of several topics. */
+export function sumOf(parts: readonly GroupAccumulationInit[]): GroupAccumulationInit {
   const add = (pick: (part: GroupAccumulationInit) => number | undefined): number =>
     parts.reduce((total, part) => total + (pick(part) ?? 0), 0);
   return {

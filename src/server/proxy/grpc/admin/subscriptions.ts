@@ -26,19 +26,10 @@ export function subscriptionMethods(context: ServiceContext): UnaryMethod[] {
       name: 'ListSubscription',
       decode: decodeListSubscriptionRequest,
       encode: encodeListSubscriptionResponse,
-      run: (request) => {
-        const byKey = new Map<string, SubscriptionInfoInit>();
-        for (const { subscriptionInfo } of subscriptions(context, request)) {
-          const info = subscriptionInfo ?? {};
-          const key = `${info.group?.name}\n${info.topic?.name}`;
-          const before = byKey.get(key);
-          const isSame =
-            before === undefined || before.expression?.expression === info.expression?.expression;
-          const subscriptionConsistency = isSame && before?.subscriptionConsistency !== false;
-          byKey.set(key, { ...info, subscriptionConsistency });
-        }
-        return { status: okStatus, subscriptionInfo: [...byKey.values()] };
-      },
+      run: (request) => ({
+        status: okStatus,
+        subscriptionInfo: consistent(subscriptions(context, request)),
+      }),
     }),
     adminMethod(context, {
       name: 'DescribeSubscription',
@@ -56,6 +47,21 @@ export function subscriptionMethods(context: ServiceContext): UnaryMethod[] {
       run: (request) => deleteSubscription(context, request),
     }),
   ];
+}
+
+/** Each subscription once, and whether all its clients say the same. */
+export function consistent(clients: readonly ClientSubscriptionInfoInit[]): SubscriptionInfoInit[] {
+  const byKey = new Map<string, SubscriptionInfoInit>();
+  for (const { subscriptionInfo } of clients) {
+    const info = subscriptionInfo ?? {};
+    const key = `${info.group?.name}\n${info.topic?.name}`;
+    const before = byKey.get(key);
+    const isSame =
+      before === undefined || before.expression?.expression === info.expression?.expression;
+    const subscriptionConsistency = isSame && before?.subscriptionConsistency !== false;
+    byKey.set(key, { ...info, subscriptionConsistency });
+  }
+  return [...byKey.values()];
 }
 
 interface Wanted {
