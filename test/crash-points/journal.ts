@@ -221,6 +221,10 @@ export class JournalDatabase implements Database {
     return this.#rows.get(key);
   }
 
+  async getMany(keys: string[]): Promise<(Uint8Array | undefined)[]> {
+    return keys.map((key) => this.#rows.get(key));
+  }
+
   async batch(operations: DatabaseOperation[], options: { readonly sync: boolean }): Promise<void> {
     if (operations.length === 0) return;
     const copies = operations.map((one) =>

@@ -222,6 +222,11 @@ export class StoredRecord implements StoredMessage {
   readonly bodyCrc: number;
   /** Whether the record carries (and passed) a checksum over all of it. */
   readonly hasChecksum: boolean;
+  // Where it was decoded from, so that it goes on as it is. Private: copies with other fields have none of it.
+  readonly #bytes: Buffer;
+  readonly #begin: number;
+  readonly #propertiesBegin: number;
+  readonly #end: number;
 
   /** Decodes what `layout` has found to be a whole record at `at`. */
   constructor(bytes: Buffer, at: number, layout: RecordLayout) {
@@ -242,6 +247,24 @@ export class StoredRecord implements StoredMessage {
     this.storeSizeBytes = layout.size;
     this.bodyCrc = getInt32(bytes, at + 8);
     this.hasChecksum = layout.hasChecksum;
+    this.#bytes = bytes;
+    this.#begin = at;
+    this.#propertiesBegin = layout.propertiesBegin;
+    this.#end = layout.propertiesEnd;
+  }
+
+  /** Bytes of the record without its checksum. */
+  get plainSizeBytes(): number {
+    return this.#end - this.#begin;
+  }
+
+  /** Copies the record to `to`, without its checksum. Returns the position behind it. */
+  copyPlain(out: Buffer, to: number): number {
+    const size = this.#bytes.copy(out, to, this.#begin, this.#end);
+    putInt32(out, to, size);
+    const propertiesAt = this.#propertiesBegin - this.#begin;
+    putInt16(out, to + propertiesAt - 2, size - propertiesAt);
+    return to + size;
   }
 }
 
@@ -442,6 +465,11 @@ export function decodeRecord(
  * A checksum is put back only when `hasChecksum` is said.
  */
 export function encodeStoredMessage(message: StoredMessage, hasChecksum = false): Buffer {
+  if (message instanceof StoredRecord && !hasChecksum) {
+    const plain = Buffer.allocUnsafe(message.plainSizeBytes);
+    message.copyPlain(plain, 0);
+    return plain;
+  }
   const placement = new RecordPlacement(message.storeHost, hasChecksum);
   placement.queueOffset = message.queueOffset;
   placement.physicalOffset = message.physicalOffset;
@@ -449,5 +477,22 @@ export function encodeStoredMessage(message: StoredMessage, hasChecksum = false)
   const topic = Buffer.from(message.topic, 'utf8');
   const out = Buffer.allocUnsafe(recordSizeBytes(message, topic.length, placement));
   encodeRecord(out, 0, message, topic, placement);
+  return out;
+}
+
+/** The same for many, one behind the other. */
+export function encodeStoredMessages(messages: readonly StoredMessage[]): Buffer {
+  let size = 0;
+  const parts = messages.map((message) => {
+    const part = message instanceof StoredRecord ? message : encodeStoredMessage(message);
+    size += part instanceof StoredRecord ? part.plainSizeBytes : part.length;
+    return part;
+  });
+  const out = Buffer.allocUnsafe(size);
+  let at = 0;
+  for (const part of parts) {
+    if (part instanceof StoredRecord) at = part.copyPlain(out, at);
+    else at += part.copy(out, at);
+  }
   return out;
 }

@@ -37,7 +37,7 @@ export class LogReader {
     reply: Reply<readonly QueueEntry[], RmqError>,
   ): void {
     const begin = Math.max(from, queue.min);
-    const recent = queue.recent(begin, maxCount);
+    const recent = queue.recent(begin, maxCount) ?? this.#index.cached(queue, begin, maxCount);
     if (recent !== undefined) return reply(recent);
     this.#index
       .readBlock(queue, begin, maxCount)
@@ -241,6 +241,7 @@ export class LogReader {
         to: queue.max,
       });
       queue.cutTo(max);
+      this.#index.forgetBlocks(queue);
       this.#index.markDirty(queue);
     }
   }

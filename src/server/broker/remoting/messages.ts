@@ -8,7 +8,7 @@ import type {
 import { deadLetterTopicOf, retryTopicOf } from '../../../protocol/message/names.ts';
 import { findProperty, withProperties } from '../../../protocol/message/properties.ts';
 import { delayProperties, PropertyName } from '../../../protocol/message/property-names.ts';
-import { encodeStoredMessage } from '../../../protocol/message/record.ts';
+import { encodeStoredMessage, encodeStoredMessages } from '../../../protocol/message/record.ts';
 import { RequestCode, ResponseCode } from '../../../protocol/remoting/codes.ts';
 import {
   queryMessageAnswer,
@@ -52,7 +52,7 @@ async function query(context: RemotingContext, request: RemotingRequest): Promis
     const remark = 'can not find message, maybe time range not correct';
     return { code: ResponseCode.QUERY_NOT_FOUND, remark, extFields };
   }
-  return { extFields, body: messages.map((message) => encodeStoredMessage(message)) };
+  return { extFields, body: encodeStoredMessages(messages) };
 }
 
 async function view(context: RemotingContext, request: RemotingRequest): Promise<AnswerParts> {

@@ -4,7 +4,7 @@
  */
 import { RmqError } from '../../../protocol/errors.ts';
 import type { QueueOffset } from '../../../protocol/message/message.ts';
-import { encodeStoredMessage } from '../../../protocol/message/record.ts';
+import { encodeStoredMessages } from '../../../protocol/message/record.ts';
 import { RequestCode, ResponseCode } from '../../../protocol/remoting/codes.ts';
 import {
   notificationAnswer,
@@ -80,7 +80,7 @@ async function peek(context: RemotingContext, request: RemotingRequest): Promise
   if (messages.length === 0) {
     return { code: ResponseCode.PULL_NOT_FOUND, remark: 'NO_MESSAGE_IN_QUEUE', extFields };
   }
-  return { remark: 'FOUND', extFields, body: messages.map((one) => encodeStoredMessage(one)) };
+  return { remark: 'FOUND', extFields, body: encodeStoredMessages(messages) };
 }
 
 function pullNow(

@@ -1,7 +1,7 @@
 /** PULL_MESSAGE (11), LITE_PULL_MESSAGE (361); facts/remoting.md §5.3. */
 import { RmqError } from '../../../protocol/errors.ts';
 import type { QueueOffset } from '../../../protocol/message/message.ts';
-import { encodeStoredMessage } from '../../../protocol/message/record.ts';
+import { encodeStoredMessages } from '../../../protocol/message/record.ts';
 import { RequestCode, ResponseCode } from '../../../protocol/remoting/codes.ts';
 import type { PullHeader } from '../../../protocol/remoting/headers/pull.ts';
 import { PullFlag, pullAnswer, pullHeader } from '../../../protocol/remoting/headers/pull.ts';
@@ -136,7 +136,7 @@ function toAnswer(header: PullHeader, result: PullResult): AnswerParts {
   return {
     remark: 'FOUND',
     extFields,
-    body: result.messages.map((item) => encodeStoredMessage(item)),
+    body: encodeStoredMessages(result.messages),
   };
 }
 

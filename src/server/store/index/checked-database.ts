@@ -34,7 +34,7 @@ export function withoutChecksum(key: string, stored: Uint8Array): Uint8Array | u
   return crc32(value, crc32(key)) === view.readUInt32BE(size) ? value : undefined;
 }
 
-export class CheckedDatabase implements Database {
+export class CheckedDatabase implements Omit<Database, 'getMany'> {
   readonly #database: Database;
   readonly #damaged: (key: string) => void;
 
@@ -57,10 +57,31 @@ export class CheckedDatabase implements Database {
     if (stored === undefined) return undefined;
     const value = withoutChecksum(key, stored);
     if (value !== undefined) return value;
+    throw this.#corrupt(key);
+  }
+
+  #corrupt(key: string): RmqError {
     this.#damaged(key);
-    throw new RmqError('STORE_CORRUPT', `row ${key} of the index is damaged`, {
+    return new RmqError('STORE_CORRUPT', `row ${key} of the index is damaged`, {
       hint: 'restart the broker: the index is built again from the log',
     });
+  }
+
+  /**
+   * Those of the rows that come before the first that is missing or damaged.
+   * @throws RmqError STORE_CORRUPT when the very first is damaged.
+   */
+  async getFirst(keys: string[]): Promise<readonly Uint8Array[]> {
+    const rows = await this.#database.getMany(keys);
+    const values: Uint8Array[] = [];
+    for (const [index, stored] of rows.entries()) {
+      const key = keys[index] as string; // a row a key
+      const value = stored === undefined ? undefined : withoutChecksum(key, stored);
+      if (stored !== undefined && value === undefined && index === 0) throw this.#corrupt(key);
+      if (value === undefined) break;
+      values.push(value);
+    }
+    return values;
   }
 
   batch(operations: DatabaseOperation[], options: { readonly sync: boolean }): Promise<void> {

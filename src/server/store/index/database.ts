@@ -17,6 +17,8 @@ export interface Database {
   open(): Promise<void>;
   close(): Promise<void>;
   get(key: string): Promise<Uint8Array | undefined>;
+  /** In the order of the keys. */
+  getMany(keys: string[]): Promise<(Uint8Array | undefined)[]>;
   /** All or nothing. `sync`: survives a power cut once it has resolved. */
   batch(operations: DatabaseOperation[], options: { readonly sync: boolean }): Promise<void>;
   iterator(range: DatabaseRange): AsyncIterable<[string, Uint8Array]>;

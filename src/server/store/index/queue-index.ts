@@ -16,6 +16,7 @@ import { assert } from '../../../util/assert.ts';
 import type { Logger } from '../../shared/logger.ts';
 import type { StateRange, StateRows, StateSource } from '../message-store.ts';
 import type { StoreTuning } from '../options.ts';
+import { BlockCache, blocksAhead } from './block-cache.ts';
 import { CheckedDatabase, withChecksum, withoutChecksum } from './checked-database.ts';
 import type { DatabaseFactory, DatabaseOperation } from './database.ts';
 import { keyRangeEnd } from './database.ts';
@@ -41,6 +42,7 @@ interface QueueRow {
 export class QueueIndex {
   readonly #queues = new Map<string, IndexedQueue[]>();
   readonly #dirty = new Set<IndexedQueue>();
+  readonly #blocks = new BlockCache();
   readonly #sources: StateSource[] = [];
   #dropped: string[] = [];
   #opened: CheckedDatabase | undefined = undefined;
@@ -188,6 +190,7 @@ export class QueueIndex {
     await this.#database.clear({ gte: 'e/', lt: 'e0' });
     await this.#database.clear({ gte: 'q/', lt: 'q0' });
     this.#queues.clear();
+    this.#blocks.clear();
     this.#dirty.clear();
     this.#nextNumber = 1;
     this.dispatchedOffset = 0;
@@ -236,6 +239,7 @@ export class QueueIndex {
     for (const queue of this.#queues.get(topic) ?? []) {
       if (queue === undefined) continue;
       this.#dirty.delete(queue);
+      this.#blocks.delete(queue);
       this.#dropped.push(queue.rowKey);
       void this.#database.clear(queue.blockKeys).catch((error: unknown) => this.#fail(error));
     }
@@ -386,16 +390,49 @@ export class QueueIndex {
     return this.#failure;
   }
 
-  /** A stored block of entries. */
+  /** The queue has been cut: its blocks get other entries. */
+  forgetBlocks(queue: IndexedQueue): void {
+    this.#blocks.delete(queue);
+  }
+
+  /** Entries of a stored block that has been read ahead. */
+  cached(queue: IndexedQueue, from: number, maxCount: number): readonly IndexedEntry[] | undefined {
+    const block = Math.floor(from / blockEntryCount);
+    const stored = this.#blocks.get(queue, block);
+    return stored && decodeBlock(stored, block, from, maxCount, queue.max);
+  }
+
+  /** A stored block of entries; for who wants many, the blocks behind it are read, too. */
   async readBlock(
     queue: IndexedQueue,
     from: number,
     maxCount: number,
   ): Promise<readonly IndexedEntry[]> {
     const block = Math.floor(from / blockEntryCount);
+    // Blocks up to here are full.
+    const fullEnd = Math.floor(Math.min(queue.persisted, queue.max) / blockEntryCount);
+    const count = Math.min(blocksAhead, fullEnd - block);
+    if (count > 1 && maxCount > 1)
+      return await this.#readAhead(queue, block, count, from, maxCount);
     const stored = await this.#database.get(queue.blockKey(block));
     if (stored === undefined) return [];
     return decodeBlock(stored, block, from, maxCount, Math.min(queue.persisted, queue.max));
+  }
+
+  async #readAhead(
+    queue: IndexedQueue,
+    first: number,
+    count: number,
+    from: number,
+    maxCount: number,
+  ): Promise<readonly IndexedEntry[]> {
+    const keys = Array.from({ length: count }, (_, index) => queue.blockKey(first + index));
+    const blocks = await this.#database.getFirst(keys);
+    const [stored] = blocks;
+    if (stored === undefined) return [];
+    // A topic deleted meanwhile may be made again, but its queues are others then.
+    this.#blocks.set(queue, first, blocks);
+    return decodeBlock(stored, first, from, maxCount, Math.min(queue.persisted, queue.max));
   }
 
   /** The queue began at `oldMin` and begins later now: deletes blocks that lie wholly in between. */
