@@ -164,14 +164,23 @@ function toAnswer(header: PopHeader, result: PopResult): AnswerParts {
 }
 
 /**
+ * The handle in Apache's eight words: its proxies put the record's place behind them as a ninth, ours too.
+ * A handle of a lite topic keeps its ten; facts/remoting.md, note 11.
+ */
+function checkpointOf(receiptHandle: string): string {
+  const words = receiptHandle.split(' ');
+  return words.length === 9 ? words.slice(0, 8).join(' ') : receiptHandle;
+}
+
+/**
  * The record with our receipt handle as POP_CK, which every client keeps when it is there, and with the
  * deliveries so far, which on Apache's brokers a retry message carries.
  */
 function toRecord(popped: PoppedMessage): Buffer {
-  const { message, receiptHandle, deliveryAttempt } = popped;
+  const { message, deliveryAttempt } = popped;
   const properties = withProperties(
     message.properties,
-    new Map([[PropertyName.popCheckpoint, receiptHandle]]),
+    new Map([[PropertyName.popCheckpoint, checkpointOf(popped.receiptHandle)]]),
   );
   return encodeStoredMessage({
     topic: message.topic,
