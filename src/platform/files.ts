@@ -21,6 +21,11 @@ export interface OpenFile {
   write(source: Uint8Array, position: number): Promise<void>;
   /** Makes everything written so far survive a power cut (fdatasync). A rejection is final. */
   datasync(): Promise<void>;
+  /**
+   * As `write` and then `datasync`, for these bytes alone, in one step. Undefined: cannot be done so. When it rejects,
+   * nothing is known of any of the bytes.
+   */
+  writeSynced?(source: Uint8Array, position: number): Promise<void>;
   truncate(sizeBytes: number): Promise<void>;
   sizeBytes(): Promise<number>;
   close(): Promise<void>;

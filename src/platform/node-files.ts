@@ -1,6 +1,6 @@
 /** `Files` on the disk, over node:fs. */
 
-import { existsSync, readFileSync } from 'node:fs';
+import { constants, existsSync, readFileSync } from 'node:fs';
 import {
   type FileHandle,
   link,
@@ -22,9 +22,24 @@ import type { FileStat, Files, FolderLock, OpenFile } from './files.ts';
 
 class NodeFile implements OpenFile {
   readonly #handle: FileHandle;
+  readonly #path: string;
+  /** The same file, each write to which is on the disk when it returns; made by the first of them. */
+  #synced: Promise<FileHandle | undefined> | undefined = undefined;
+  readonly writeSynced?: (source: Uint8Array, position: number) => Promise<void>;
 
-  constructor(handle: FileHandle) {
+  constructor(handle: FileHandle, path: string) {
     this.#handle = handle;
+    this.#path = path;
+    if (constants.O_DSYNC === undefined) return; // Windows has none
+    this.writeSynced = async (source, position) => {
+      const flags = constants.O_WRONLY | constants.O_DSYNC;
+      this.#synced ??= open(this.#path, flags).catch(() => undefined);
+      const synced = await this.#synced;
+      if (synced !== undefined) return await writeAll(synced, source, position);
+      // No handle to be had: two steps do as well.
+      await this.write(source, position);
+      await this.datasync();
+    };
   }
 
   async read(target: Buffer, at: number, size: number, position: number): Promise<number> {
@@ -42,17 +57,8 @@ class NodeFile implements OpenFile {
     return done;
   }
 
-  async write(source: Uint8Array, position: number): Promise<void> {
-    let done = 0;
-    while (done < source.length) {
-      const { bytesWritten } = await this.#handle.write(
-        source,
-        done,
-        source.length - done,
-        position + done,
-      );
-      done += bytesWritten;
-    }
+  write(source: Uint8Array, position: number): Promise<void> {
+    return writeAll(this.#handle, source, position);
   }
 
   datasync(): Promise<void> {
@@ -67,8 +73,22 @@ class NodeFile implements OpenFile {
     return (await this.#handle.stat()).size;
   }
 
-  close(): Promise<void> {
-    return this.#handle.close();
+  async close(): Promise<void> {
+    await (await this.#synced)?.close();
+    await this.#handle.close();
+  }
+}
+
+async function writeAll(handle: FileHandle, source: Uint8Array, position: number): Promise<void> {
+  let done = 0;
+  while (done < source.length) {
+    const { bytesWritten } = await handle.write(
+      source,
+      done,
+      source.length - done,
+      position + done,
+    );
+    done += bytesWritten;
   }
 }
 
@@ -86,12 +106,12 @@ export class NodeFiles implements Files {
     path: string,
     options: { readonly create: boolean; readonly isReadOnly?: true },
   ): Promise<OpenFile> {
-    if (options.isReadOnly === true) return new NodeFile(await open(path, 'r'));
+    if (options.isReadOnly === true) return new NodeFile(await open(path, 'r'), path);
     try {
-      return new NodeFile(await open(path, 'r+'));
+      return new NodeFile(await open(path, 'r+'), path);
     } catch (error) {
       if (!options.create || codeOf(error) !== 'ENOENT') throw error;
-      return new NodeFile(await open(path, 'wx+'));
+      return new NodeFile(await open(path, 'wx+'), path);
     }
   }
 

@@ -189,6 +189,7 @@ export class CommitLog {
     const spaceError = await this.#allocateFor(chunks, endOffset);
     if (spaceError !== undefined) return spaceError;
     try {
+      if (await this.#writeOneSynced(chunks, endOffset)) return undefined;
       let previous: Segment | undefined;
       for (const chunk of chunks) {
         if (chunk.beginOffset >= endOffset) break;
@@ -206,6 +207,20 @@ export class CommitLog {
     } catch (error) {
       return this.#fail(error);
     }
+  }
+
+  /** The usual case of flush `sync`: all that is new lies in one chunk, and nothing else waits for a sync. */
+  async #writeOneSynced(chunks: readonly Chunk[], endOffset: number): Promise<boolean> {
+    const [chunk] = chunks;
+    if (this.#options.flush !== 'sync' || this.#unsynced.size > 0 || chunk === undefined)
+      return false;
+    const begin = chunk.writtenSize;
+    const end = Math.min(chunk.size, endOffset - chunk.beginOffset);
+    if (chunk.beginOffset + end < endOffset) return false;
+    await chunk.segment.writeSynced(chunk.buffer.subarray(begin, end), chunk.beginOffset + begin);
+    chunk.writtenSize = end;
+    this.#syncedOffset = endOffset;
+    return true;
   }
 
   /** Makes room before any record's byte is written, so that a full disk costs nothing. */
