@@ -27,7 +27,7 @@ export interface RemotingAnswer {
 }
 
 export interface ConnectionEvents {
-  /** A request of the other side; its body is a view, valid until the handler returns. */
+  /** A request of the other side; its body is a view, see `RemotingCommand`. */
   onRequest(command: RemotingCommand): void;
   /** Last event, exactly once. */
   onClose(reason: RmqError): void;

@@ -20,7 +20,7 @@ export function offsetMessageIds(host: RecordHost): (offset: PhysicalOffset) => 
       ({ address, port } = host);
       start = hostDigits(host);
     }
-    return start + hex(offset, 16);
+    return start + hex32(Math.floor(offset / 2 ** 32)) + hex32(offset);
   };
 }
 
@@ -86,4 +86,12 @@ export class UniqueKeyMaker {
 
 function hex(value: number, digits: number): string {
   return value.toString(16).toUpperCase().padStart(digits, '0');
+}
+
+const bytePairs: readonly string[] = Array.from({ length: 256 }, (_, byte) => hex(byte, 2));
+
+/** The lower 32 bits as 8 digits. */
+function hex32(value: number): string {
+  const pair = (shift: number): string => bytePairs[(value >>> shift) & 0xff] as string; // below 256
+  return pair(24) + pair(16) + pair(8) + pair(0);
 }

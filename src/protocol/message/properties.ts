@@ -85,7 +85,11 @@ export function withEncodedProperties(
   names: readonly string[],
   encoded: Uint8Array,
 ): Buffer {
-  const kept = withoutProperties(bytes, names);
+  return withPairs(withoutProperties(bytes, names), encoded);
+}
+
+/** `kept` with encoded pairs behind it, none of which it has. */
+export function withPairs(kept: Uint8Array, encoded: Uint8Array): Buffer {
   const isClosed = kept.length === 0 || kept[kept.length - 1] === pairEnd;
   const out = Buffer.allocUnsafe(kept.length + (isClosed ? 0 : 1) + encoded.length);
   out.set(kept, 0);

@@ -13,7 +13,10 @@ export const CommandFlag = { response: 1, oneway: 2 } as const;
 /** The version that we send: RocketMQ 5.4.0. */
 export const protocolVersion = 493;
 
-/** Extension fields: everything is text on the wire. Without prototype, so that names are data. */
+/**
+ * Extension fields: everything is text on the wire. Looked up by names of ours alone, none of which an object has of
+ * itself.
+ */
 export type ExtFields = Record<string, string>;
 
 /**
@@ -37,7 +40,7 @@ export interface RemotingCommand {
   readonly flag: number;
   readonly remark: string | undefined;
   readonly extFields: ExtFields;
-  /** A view into the received chunk, valid until the handler returns; copy to keep. */
+  /** A view into the received chunk, which nobody writes to; copy what is kept for long, as it keeps all of the chunk. */
   readonly body: Buffer;
   readonly serializeType: SerializeType;
 }

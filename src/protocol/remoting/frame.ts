@@ -50,7 +50,7 @@ export class FrameDecoder {
   }
 
   /**
-   * The next whole frame, or undefined. Its body is a view, valid until the next `push`.
+   * The next whole frame, or undefined. Its body is a view into what was pushed, where nobody writes.
    * @throws RmqError FRAME_TOO_LARGE, BAD_FRAME; the stream cannot be read on then.
    */
   next(): RemotingCommand | undefined {

@@ -12,8 +12,12 @@ import {
   encodeProperties,
   findProperty,
   withEncodedProperties,
+  withoutProperties,
+  withPairs,
   withProperties,
 } from '../../protocol/message/properties.ts';
+import { PropertyName } from '../../protocol/message/property-names.ts';
+import { scanOf, textOf } from '../../protocol/message/property-scan.ts';
 import type { Reply } from '../../util/reply.ts';
 import type { Logger } from '../shared/logger.ts';
 import type { Appended, MessageStore } from '../store/message-store.ts';
@@ -94,10 +98,18 @@ export class Sending {
       if (draft.body.length === 0) {
         return reply(new RmqError('MESSAGE_EMPTY', 'the message body is empty'));
       }
-      const own = findProperty(draft.properties, 'UNIQ_KEY');
-      const messageId = own ?? this.#uniqueKeys.next();
       const placed = this.#lite.place(draft, config);
       if (placed instanceof RmqError) return reply(placed);
+      const { isPlain, uniqueKey } = scanOf(draft.properties);
+      if (isPlain && uniqueKey.end > 0 && placed === draft) {
+        // Nearly all messages: nothing to take away, to look for or to wait for.
+        const messageId = textOf(draft.properties, uniqueKey.begin, uniqueKey.end);
+        drafts.push(stored(draft, queueId, withPairs(draft.properties, this.#added)));
+        sent.push({ queueId, messageId, delayed: undefined });
+        continue;
+      }
+      const own = findProperty(draft.properties, 'UNIQ_KEY');
+      const messageId = own ?? this.#uniqueKeys.next();
       const chosen = placed === draft ? queueId : placed.queueId;
       const complete = prioritized(
         this.#complete(placed, chosen, { id: messageId, isOwn: own !== undefined }),
@@ -129,22 +141,13 @@ export class Sending {
     queueId: number,
     message: { id: string; isOwn: boolean },
   ): MessageDraft {
-    const given = withoutSource(draft.properties);
+    // A handle of an earlier life must not travel with the message; facts/remoting.md §4.1.
+    const given = withoutProperties(withoutSource(draft.properties), [PropertyName.popCheckpoint]);
     const properties = message.isOwn
       ? given
       : withProperties(given, new Map([['UNIQ_KEY', message.id]]));
-    return {
-      topic: draft.topic,
-      queueId,
-      flag: draft.flag,
-      sysFlag: draft.sysFlag,
-      bornTimestampMs: draft.bornTimestampMs,
-      bornHost: draft.bornHost,
-      reconsumeTimes: draft.reconsumeTimes,
-      preparedTransactionOffset: draft.preparedTransactionOffset,
-      body: draft.body,
-      properties: withEncodedProperties(properties, this.#addedNames, this.#added),
-    };
+    const all = withEncodedProperties(properties, this.#addedNames, this.#added);
+    return stored(draft, queueId, all);
   }
 
   #result(one: Appended, { queueId, messageId, delayed }: Sent): SendResult {
@@ -209,4 +212,19 @@ export class Sending {
       `request queueId[${draft.queueId}] is illegal, topic ${config.topic} has ${count} queues`,
     );
   }
+}
+
+function stored(draft: MessageDraft, queueId: number, properties: Uint8Array): MessageDraft {
+  return {
+    topic: draft.topic,
+    queueId,
+    flag: draft.flag,
+    sysFlag: draft.sysFlag,
+    bornTimestampMs: draft.bornTimestampMs,
+    bornHost: draft.bornHost,
+    reconsumeTimes: draft.reconsumeTimes,
+    preparedTransactionOffset: draft.preparedTransactionOffset,
+    body: draft.body,
+    properties,
+  };
 }

@@ -32,7 +32,7 @@ export interface RemotingRequest {
   readonly version: number;
   readonly language: string;
   readonly extFields: ExtFields;
-  /** A view, valid until the handler returns. */
+  /** A view; who keeps it for long copies it, as it keeps the chunk that it came in. */
   readonly body: Buffer;
   readonly isOneway: boolean;
   readonly session: RemotingSession;

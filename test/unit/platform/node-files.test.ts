@@ -23,7 +23,7 @@ test('they go where they belong, among others, into one file', async () => {
   ]);
   expect(await readFile(path, 'utf8')).toBe('.one..plain.two.');
   await file.close();
-  await expect(file.datasync()).rejects.toThrow();
+  await expect(file.datasync()).rejects.toThrow('closed');
 });
 
 test('a file that is gone is written all the same, in two steps', async () => {

@@ -3,7 +3,7 @@ import { asRmqError, RmqError } from '../../../protocol/errors.ts';
 import type { MessageDraft, RecordHost } from '../../../protocol/message/message.ts';
 import { deadLetterTopicOf, retryTopicPrefix } from '../../../protocol/message/names.ts';
 import { withoutProperties } from '../../../protocol/message/properties.ts';
-import { delayProperties, PropertyName } from '../../../protocol/message/property-names.ts';
+import { delayProperties } from '../../../protocol/message/property-names.ts';
 import { decodeBatchBody } from '../../../protocol/remoting/batch-body.ts';
 import { RequestCode } from '../../../protocol/remoting/codes.ts';
 import type { ExtFields } from '../../../protocol/remoting/command.ts';
@@ -56,8 +56,8 @@ export function sendMessages(
   answer: Answer,
 ): void {
   const bornHost = toRecordHost(request.session.remote);
-  // The request's body is a view that ends with this call; the drafts live until the append is done.
-  const body = Buffer.from(request.body);
+  // A view of what was received, which nobody writes to; the drafts live until the append is done, a moment.
+  const { body } = request;
   const drafts = isBatch
     ? decodeBatchBody(body).map((entry) =>
         toDraft(header, bornHost, entry.body, entry.properties, entry.flag),
@@ -126,8 +126,7 @@ function toDraft(
     reconsumeTimes: header.reconsumeTimes,
     preparedTransactionOffset: 0,
     body,
-    // A handle of an earlier life must not travel with the message; facts/remoting.md §4.1.
-    properties: withoutProperties(properties, [PropertyName.popCheckpoint]),
+    properties,
   };
 }
 

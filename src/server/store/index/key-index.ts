@@ -14,6 +14,7 @@ import type {
 } from '../../../protocol/message/message.ts';
 import { findProperty } from '../../../protocol/message/properties.ts';
 import { PropertyName } from '../../../protocol/message/property-names.ts';
+import { hashOf, scanOf, type ValueRange } from '../../../protocol/message/property-scan.ts';
 import { isQueued } from '../../../protocol/message/sys-flag.ts';
 import type {
   Appended,
@@ -33,6 +34,7 @@ import {
 import { hex } from './queue.ts';
 
 const prefix = 'key/';
+const space = 0x20;
 /** Bytes of the log whose entries lie together. */
 const partSizeBytes = 64 << 20;
 /** Entries with the hash of a query that are looked at in one part. */
@@ -59,6 +61,8 @@ export class KeyIndex implements DerivedState {
   /** The topic of the last message and the hash of it that keys go on with. */
   #topic = '';
   #topicHash = 0;
+  /** The same for its tags. */
+  #tagHash = 0;
 
   constructor(store: KeyIndexStore) {
     this.#store = store;
@@ -80,21 +84,30 @@ export class KeyIndex implements DerivedState {
     if (topic !== this.#topic) {
       this.#topic = topic;
       this.#topicHash = javaHashCode(`${topic}#`);
+      this.#tagHash = javaHashBehind(this.#topicHash, tagKey(''));
     }
-    const uniqueKey = findProperty(properties, PropertyName.uniqueKey);
-    if (uniqueKey !== undefined) this.#add(uniqueKey, physicalOffset);
-    const keys = findProperty(properties, PropertyName.keys);
-    if (keys !== undefined) {
-      for (const key of keys.split(' ')) {
-        if (key !== '' && key !== uniqueKey) this.#add(key, physicalOffset);
-      }
-    }
-    const tag = findProperty(properties, PropertyName.tags);
-    if (tag !== undefined) this.#add(tagKey(tag), physicalOffset);
+    const { uniqueKey, keys, tags } = scanOf(properties);
+    if (uniqueKey.end > 0) this.#add(this.#topicHash, properties, uniqueKey, physicalOffset);
+    if (keys.end > 0) this.#addKeys(properties, keys, physicalOffset);
+    if (tags.end > 0) this.#add(this.#tagHash, properties, tags, physicalOffset);
   }
 
-  #add(key: string, physicalOffset: number): void {
-    this.#hashes.push(javaHashBehind(this.#topicHash, key) >>> 0);
+  /** Each of them, by spaces. One that is the unique key, too, is there twice, which is once when found. */
+  #addKeys(properties: Uint8Array, { begin, end }: ValueRange, physicalOffset: number): void {
+    let at = begin;
+    while (at < end) {
+      let until = at;
+      while (until < end && properties[until] !== space) until++;
+      if (until > at) {
+        this.#hashes.push(hashOf(this.#topicHash, properties, at, until) >>> 0);
+        this.#offsets.push(physicalOffset);
+      }
+      at = until + 1;
+    }
+  }
+
+  #add(before: number, properties: Uint8Array, range: ValueRange, physicalOffset: number): void {
+    this.#hashes.push(hashOf(before, properties, range.begin, range.end) >>> 0);
     this.#offsets.push(physicalOffset);
   }
 

@@ -9,9 +9,7 @@
 import type { Clock, Timer } from '../../../platform/clock.ts';
 import type { Files } from '../../../platform/files.ts';
 import { RmqError } from '../../../protocol/errors.ts';
-import { javaHashCode } from '../../../protocol/message/java-hash.ts';
-import { findProperty } from '../../../protocol/message/properties.ts';
-import { PropertyName } from '../../../protocol/message/property-names.ts';
+import { hashOf, scanOf } from '../../../protocol/message/property-scan.ts';
 import { assert } from '../../../util/assert.ts';
 import type { Logger } from '../../shared/logger.ts';
 import type { StateRange, StateRows, StateSource } from '../message-store.ts';
@@ -513,8 +511,8 @@ export function indexRecord(
     readonly storeSizeBytes: number;
   },
 ): void {
-  const tag = findProperty(properties, PropertyName.tags);
-  const tagsCode = tag === undefined || tag === '' ? 0 : javaHashCode(tag);
+  const { tags } = scanOf(properties);
+  const tagsCode = tags.end === 0 ? 0 : hashOf(0, properties, tags.begin, tags.end);
   const { queueOffset, physicalOffset, storeSizeBytes } = place;
   queue.publish(new IndexedEntry(queueOffset, physicalOffset, storeSizeBytes, tagsCode));
   index.markDirty(queue);
