@@ -26,6 +26,11 @@ export interface OpenFile {
    * nothing is known of any of the bytes.
    */
   writeSynced?(source: Uint8Array, position: number): Promise<void>;
+  /**
+   * As `write`, done when it returns. Handing a small write to another thread costs several times what the
+   * write does; but this one waits, and all with it, when the system makes writers wait. Undefined: there is none.
+   */
+  writeNow?(source: Uint8Array, position: number): void;
   truncate(sizeBytes: number): Promise<void>;
   sizeBytes(): Promise<number>;
   close(): Promise<void>;

@@ -1,6 +1,6 @@
 /** `Files` on the disk, over node:fs. */
 
-import { constants, existsSync, readFileSync } from 'node:fs';
+import { constants, existsSync, readFileSync, writeSync } from 'node:fs';
 import {
   type FileHandle,
   link,
@@ -63,6 +63,12 @@ class NodeFile implements OpenFile {
 
   datasync(): Promise<void> {
     return this.#handle.datasync();
+  }
+
+  writeNow(source: Uint8Array, position: number): void {
+    for (let done = 0; done < source.length; ) {
+      done += writeSync(this.#handle.fd, source, done, source.length - done, position + done);
+    }
   }
 
   truncate(sizeBytes: number): Promise<void> {

@@ -24,6 +24,13 @@ import { ForeignChecksums } from './foreign-checksums.ts';
 import { Segment } from './segment.ts';
 import { type Chunk, LogTail } from './tail.ts';
 
+/** Writes up to this size, for so few, may be done by the event loop itself. */
+const writeNowMaxBytes = 64 << 10;
+const writeNowWaiterMax = 24;
+/** One that takes longer says that the disk does not keep up. */
+const writeNowLongestMs = 3;
+const slowDiskMs = 10_000;
+
 /** Something that waits for the log to be kept up to `endOffset`. */
 export interface LogWaiter {
   readonly endOffset: number;
@@ -48,6 +55,8 @@ export class CommitLog {
   #isFlushAsked = false;
   #flushed: Promise<void> = Promise.resolve();
   #failure: RmqError | undefined = undefined;
+  /** Until then writes are not waited for; monotonic ms. */
+  #slowUntilMs = 0;
   #syncTimer: Timer | undefined = undefined;
   readonly #unsynced = new Set<Segment>();
   readonly #options: LogStoreOptions;
@@ -197,7 +206,10 @@ export class CommitLog {
         previous = chunk.segment;
         const begin = chunk.writtenSize;
         const end = Math.min(chunk.size, endOffset - chunk.beginOffset);
-        await chunk.segment.write(chunk.buffer.subarray(begin, end), chunk.beginOffset + begin);
+        const bytes = chunk.buffer.subarray(begin, end);
+        if (!this.#writeNow(chunk.segment, bytes, chunk.beginOffset + begin)) {
+          await chunk.segment.write(bytes, chunk.beginOffset + begin);
+        }
         chunk.writtenSize = end;
         this.#unsynced.add(chunk.segment);
       }
@@ -207,6 +219,21 @@ export class CommitLog {
     } catch (error) {
       return this.#fail(error);
     }
+  }
+
+  /**
+   * Small writes of flush `async` are copies into the system's memory, and done here. Where many wait, more gather
+   * while another thread writes, which spares more than it costs. When one took long, the disk does not keep up
+   * and the system makes writers wait: for some time others do the waiting.
+   */
+  #writeNow(segment: Segment, bytes: Uint8Array, physicalOffset: number): boolean {
+    if (this.#options.flush === 'sync' || bytes.length > writeNowMaxBytes) return false;
+    if (this.#waiters.length > writeNowWaiterMax) return false;
+    const beganMs = this.#clock.monotonicMs();
+    if (beganMs < this.#slowUntilMs || !segment.writeNow(bytes, physicalOffset)) return false;
+    const endedMs = this.#clock.monotonicMs();
+    if (endedMs - beganMs > writeNowLongestMs) this.#slowUntilMs = endedMs + slowDiskMs;
+    return true;
   }
 
   /** The usual case of flush `sync`: all that is new lies in one chunk, and nothing else waits for a sync. */

@@ -108,6 +108,14 @@ export class Segment {
     return this.#open().write(bytes, this.#positionOf(bytes, physicalOffset));
   }
 
+  /** As `write`, done when it answers true; false: it cannot be, and nothing was written. */
+  writeNow(bytes: Uint8Array, physicalOffset: number): boolean {
+    const file = this.#open();
+    if (file.writeNow === undefined) return false;
+    file.writeNow(bytes, this.#positionOf(bytes, physicalOffset));
+    return true;
+  }
+
   /**
    * As `write` and `datasync`, in one step where the system has one: a sync that waits for its turn of a busy loop
    * makes everybody wait. All earlier writes have been synced.
