@@ -3,13 +3,15 @@
  * of `../shared/interop`.
  *
  *   npm run matrix -- [--cells rrr,rra,…] [--kits "java node"] [--jobs N] [--quick] [--log DIR] [--write]
+ *                     [--resume]
  *
  * A cell is three letters, for NameServer, broker and proxy: `r` is ours, `a` Apache's. What failed
- * runs once more by itself, since a machine that is busy fails for lack of time. `--write` puts the
+ * runs once more by itself, since a machine that is busy fails for lack of time. The results of a cell
+ * are kept in DIR, and `--resume` takes them from there instead of running the cell. `--write` puts the
  * table into docs/reference/compatibility.md (only of a whole run). Prints `N passed, N failed`; a
  * failure that `known-failures.ts` explains does not count as failed.
  */
-import { readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
@@ -32,6 +34,7 @@ const { values: flags } = parseArgs({
     quick: { type: 'boolean', default: false },
     log: { type: 'string' },
     write: { type: 'boolean', default: false },
+    resume: { type: 'boolean', default: false },
   },
 });
 
@@ -40,13 +43,15 @@ interface ExplainedFailure extends Failure {
   readonly why: string | undefined;
 }
 
+interface KitResult {
+  /** Scenarios that passed, at once or when run again. */
+  passed: number;
+  readonly failures: ExplainedFailure[];
+}
+
 interface CellResult {
   readonly cell: string;
-  /** By kit: how many scenarios passed, at once or when run again, and what failed. */
-  readonly kits: ReadonlyMap<
-    string,
-    { readonly passed: number; readonly failures: ExplainedFailure[] }
-  >;
+  readonly kits: ReadonlyMap<string, KitResult>;
 }
 
 function makersOf(cell: string): Makers {
@@ -78,7 +83,7 @@ async function runTwice(kit: string, run: KitRun): Promise<Outcome> {
 }
 
 async function runCell(cell: string, cluster: MixedCluster): Promise<CellResult> {
-  const kits = new Map<string, { passed: number; failures: ExplainedFailure[] }>();
+  const kits = new Map<string, KitResult>();
   const wanted = flags.kits.split(/[ ,]+/);
   const run = async (kit: string, more: Partial<KitRun> = {}): Promise<void> => {
     if (!wanted.includes(kit)) return;
@@ -165,6 +170,31 @@ async function write(results: readonly CellResult[]): Promise<void> {
   await writeFile(document, `${text.slice(0, from)}\n\n${report(results)}\n${text.slice(to)}`);
 }
 
+function keptFile(cell: string): string | undefined {
+  return flags.log === undefined ? undefined : join(flags.log, `${cell}.json`);
+}
+
+/** What an earlier run found, explained as it is now. */
+async function keptResult(cell: string): Promise<CellResult | undefined> {
+  const file = keptFile(cell);
+  if (!flags.resume || file === undefined) return undefined;
+  const text = await readFile(file, 'utf8').catch(() => undefined);
+  if (text === undefined) return undefined;
+  const kept = JSON.parse(text) as Record<string, KitResult>; // written by `keep`
+  const kits = Object.entries(kept).map(([kit, { passed, failures }]): [string, KitResult] => {
+    const explained = failures.map((one) => ({ ...one, why: explanation(cell, kit, one) }));
+    return [kit, { passed, failures: explained }];
+  });
+  return { cell, kits: new Map(kits) };
+}
+
+async function keep({ cell, kits }: CellResult): Promise<void> {
+  const file = keptFile(cell);
+  if (file === undefined || flags.log === undefined) return;
+  await mkdir(flags.log, { recursive: true });
+  await writeFile(file, JSON.stringify(Object.fromEntries(kits)));
+}
+
 async function main(): Promise<number> {
   if (!haveKits() || !haveApache()) {
     console.log('skipped: ../shared/interop and ../shared/reference are not here');
@@ -174,15 +204,24 @@ async function main(): Promise<number> {
   const results: CellResult[] = [];
   let passed = 0;
   let failed = 0;
+  const add = (result: CellResult): void => {
+    results.push(result);
+    for (const outcome of result.kits.values()) {
+      passed += outcome.passed;
+      failed += outcome.failures.filter(({ why }) => why === undefined).length;
+    }
+  };
   for (const cell of flags.cells.split(',')) {
+    const kept = await keptResult(cell);
+    if (kept !== undefined) {
+      add(kept);
+      continue;
+    }
     const cluster = await startMixedCluster(makersOf(cell));
     try {
       const result = await runCell(cell, cluster);
-      results.push(result);
-      for (const outcome of result.kits.values()) {
-        passed += outcome.passed;
-        failed += outcome.failures.filter(({ why }) => why === undefined).length;
-      }
+      await keep(result);
+      add(result);
       for (const gone of await cluster.ended()) {
         failed += 1;
         console.log(`FAIL ${cell} a server ended on its own: ${gone}`);
