@@ -18,6 +18,8 @@ export interface GroupOffset extends QueueAddress {
   readonly consumerOffset: number;
   /** Offset that the next message gets. */
   readonly brokerOffset: number;
+  /** `consumerOffset` and what is in flight behind it; not below `consumerOffset` where it is told. */
+  readonly pullOffset: number;
   /** Store time of the last consumed message, Unix ms; 0 when unknown. */
   readonly lastTimestampMs: number;
 }
@@ -82,6 +84,7 @@ export async function groupOffsets(
         address,
         consumerOffset: Number(row['consumerOffset'] ?? 0),
         brokerOffset: Number(row['brokerOffset'] ?? 0),
+        pullOffset: Number(row['pullOffset'] ?? 0),
         lastTimestampMs: Number(row['lastTimestamp'] ?? 0),
       });
     }

@@ -43,6 +43,53 @@ export async function groupsOfTopic(admin: AdminClient, topic: string): Promise<
   return [...groups].sort();
 }
 
+export interface QueueRange {
+  readonly queueId: number;
+  readonly minOffset: number;
+  /** Offset that the next message gets. */
+  readonly maxOffset: number;
+  /** Of the newest message, Unix ms; 0: there is none. */
+  readonly lastStoreTimestampMs: number;
+}
+
+/** What the queues of a topic hold on one broker. @throws RmqError TOPIC_NOT_FOUND */
+export async function queueRanges(
+  admin: AdminClient,
+  address: string,
+  topic: string,
+): Promise<readonly QueueRange[]> {
+  const code = RequestCode.GET_TOPIC_STATS_INFO;
+  const answer = await admin.call(address, code, topicHeader.encode({ topic }));
+  const json = Object.fromEntries(entriesOf(parseLenientJson(answer.body)));
+  const ranges = entriesOf(json['offsetTable']).map(([key, value]): QueueRange => {
+    const queue = Object.fromEntries(entriesOf(JSON.parse(key)));
+    const range = Object.fromEntries(entriesOf(value));
+    return {
+      queueId: numberOr(queue['queueId'], 0),
+      minOffset: numberOr(range['minOffset'], 0),
+      maxOffset: numberOr(range['maxOffset'], 0),
+      lastStoreTimestampMs: numberOr(range['lastUpdateTimestamp'], 0),
+    };
+  });
+  return ranges.sort((a, b) => a.queueId - b.queueId);
+}
+
+/** Messages of one broker that wait for their time, by topic; empty where its timers are off. */
+export async function timerCounts(
+  admin: AdminClient,
+  address: string,
+): Promise<ReadonlyMap<string, number>> {
+  const answer = await admin.ask(address, RequestCode.GET_TIMER_METRICS, {});
+  if (answer.code !== 0 || answer.body.length === 0) return new Map();
+  const json = Object.fromEntries(entriesOf(parseLenientJson(answer.body)));
+  return new Map(
+    entriesOf(json['timingCount']).map(([topic, value]) => [
+      topic,
+      numberOr(Object.fromEntries(entriesOf(value))['count'], 0),
+    ]),
+  );
+}
+
 /** How often something happened; facts/broker.md §22. */
 export interface Rates {
   /** A second, over the last minute. */

@@ -80,6 +80,7 @@ export const commandTree: readonly (NounEntry | CommandEntry)[] = [
   { name: 'send', load: async () => (await import('./send.ts')).send },
   { name: 'consume', load: async () => (await import('./consume.ts')).consume },
   { name: 'tail', load: async () => (await import('./tail.ts')).tail },
+  { name: 'dashboard', load: async () => (await import('./dashboard.ts')).dashboard },
   {
     name: 'client',
     summary: 'See the clients that are connected',

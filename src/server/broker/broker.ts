@@ -192,6 +192,15 @@ export class Broker implements BrokerApi {
     await this.store.writeStateNow();
   }
 
+  /** Messages of the queue that the group was shown and has not finished. */
+  inFlightCount(group: string, topic: string, queueId: number): number {
+    return this.#delivery.find(group, topic, queueId)?.openCount ?? 0;
+  }
+
+  get openTransactionCount(): number {
+    return this.#transactions.open.size;
+  }
+
   /** Nobody has decided about these. */
   openTransactions(): Iterable<HalfMessage> {
     return this.#transactions.open.all();

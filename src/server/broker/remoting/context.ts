@@ -30,6 +30,10 @@ export interface HostedBroker extends BrokerApi {
   resetOffset(group: string, topic: string, queueId: number, offset: QueueOffset): Promise<void>;
   /** Delayed messages that wait, by the topic they are for. */
   readonly delayedByTopic: ReadonlyMap<string, number>;
+  /** Messages of the queue that the group was shown and has not finished. */
+  inFlightCount(group: string, topic: string, queueId: number): number;
+  /** Transactions that nobody has decided about. */
+  readonly openTransactionCount: number;
   /** Whether the group could pop something of the queue now. */
   hasVisible(group: string, topic: string, queueId: number): boolean;
   /** Receives of the group that wait for the queue (-1: for any). */

@@ -56,6 +56,8 @@ function runtime(context: RemotingContext): AnswerParts {
     timerOffsetBehind: '0',
     timerReadBehind: '0',
   };
+  // Ours alone; Apache's broker does not count them.
+  table['openTransactionNum'] = String(context.broker.openTransactionCount);
   if (status.refusing !== undefined) table['refusing'] = status.refusing.message;
   return { body: jsonBody({ table }) };
 }

@@ -53,7 +53,8 @@ export async function topicConsumeStats(
         consumerOffset,
         // Of the last consumed message; 0: there is none, or it is no longer stored.
         lastTimestamp: Math.max(0, consumed),
-        pullOffset: consumerOffset,
+        // Tools show the difference as in flight.
+        pullOffset: consumerOffset + broker.inFlightCount(group, topic, queueId),
       },
     ]);
   }
