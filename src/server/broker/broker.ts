@@ -162,6 +162,7 @@ export class Broker implements BrokerApi {
     const sources = [this.#topics, this.#groups, this.#forbidden, this.#delivery];
     for (const source of sources) store.addStateSource(source);
     store.retainTopics((topic) => this.#topics.retentionOf(topic));
+    store.compactTopics((topic) => this.#topics.isCompacted(topic));
     store.addDerivedState(transactions.open);
     store.addDerivedState(schedule.pending);
   }

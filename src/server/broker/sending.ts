@@ -27,7 +27,7 @@ import type { LiteTopics } from './lite/lite-topics.ts';
 import { prioritized } from './priority.ts';
 import type { Schedule } from './schedule/schedule.ts';
 import { type Parked, withoutSource } from './schedule/timer-record.ts';
-import { type TopicTable, topicOf } from './topics/topic-table.ts';
+import { isCompacted, type TopicTable, topicOf } from './topics/topic-table.ts';
 import { isTransactional, type Transactions } from './transactions/transactions.ts';
 
 /** A draft on its way. */
@@ -89,15 +89,15 @@ export class Sending {
     if (config instanceof RmqError) return reply(config);
     const queueId = this.#queueFor(first, config);
     if (queueId instanceof RmqError) return reply(queueId);
+    const isKeyed = isCompacted(config);
     const drafts: MessageDraft[] = [];
     const sent: Sent[] = [];
     for (const draft of request.drafts) {
       if (draft.topic !== first.topic) {
         return reply(new RmqError('MESSAGE_ILLEGAL', 'the messages have different topics'));
       }
-      if (draft.body.length === 0) {
-        return reply(new RmqError('MESSAGE_EMPTY', 'the message body is empty'));
-      }
+      const problem = contentProblemOf(draft, isKeyed);
+      if (problem !== undefined) return reply(problem);
       const placed = this.#lite.place(draft, config);
       if (placed instanceof RmqError) return reply(placed);
       const { isPlain, uniqueKey } = scanOf(draft.properties);
@@ -227,4 +227,15 @@ function stored(draft: MessageDraft, queueId: number, properties: Uint8Array): M
     body: draft.body,
     properties,
   };
+}
+
+/** `isKeyed`: of a topic that keeps the newest message of each key; without a body it deletes its key. */
+function contentProblemOf(draft: MessageDraft, isKeyed: boolean): RmqError | undefined {
+  if (isKeyed) {
+    if ((findProperty(draft.properties, PropertyName.keys) ?? '') !== '') return undefined;
+    const text = `topic ${draft.topic} keeps the newest message of each key, and this one has no key`;
+    return new RmqError('MESSAGE_ILLEGAL', text);
+  }
+  if (draft.body.length > 0) return undefined;
+  return new RmqError('MESSAGE_EMPTY', 'the message body is empty');
 }

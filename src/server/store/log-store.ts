@@ -17,6 +17,7 @@ import { isQueued } from '../../protocol/message/sys-flag.ts';
 import { assert } from '../../util/assert.ts';
 import type { Reply } from '../../util/reply.ts';
 import { writeCleanStop } from './clean-stop.ts';
+import { Compaction } from './compaction.ts';
 import { KeyIndex } from './index/key-index.ts';
 import type { IndexedQueue } from './index/queue.ts';
 import { indexRecord, QueueIndex } from './index/queue-index.ts';
@@ -55,6 +56,7 @@ export class LogStore implements MessageStore {
   readonly #index: QueueIndex;
   readonly #reader: LogReader;
   readonly #retention: Retention;
+  readonly #compaction: Compaction;
   readonly #segments: SegmentList;
   readonly #visible: ((queue: StoredQueue) => void)[] = [];
   #touched: IndexedQueue[] = [];
@@ -93,7 +95,17 @@ export class LogStore implements MessageStore {
     this.addDerivedState(this.#keys);
     this.#segments = new SegmentList(this.#log.segments);
     this.addStateSource(this.#segments);
+    this.#compaction = new Compaction({
+      clock: options.clock,
+      logger: options.logger,
+      tuning: this.#tuning,
+      log: this.#log,
+      index: this.#index,
+      reader: this.#reader,
+      append: (drafts) => this.#appendAll(drafts),
+    });
     this.#retention = new Retention(options, this.#tuning, {
+      compaction: this.#compaction,
       log: this.#log,
       index: this.#index,
       derived: this.#derived,
@@ -150,6 +162,12 @@ export class LogStore implements MessageStore {
     this.#encode({ drafts, queues, sizes, total, reply });
   }
 
+  #appendAll(drafts: readonly MessageDraft[]): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.append(drafts, (result) => (result instanceof Error ? reject(result) : resolve()));
+    });
+  }
+
   #encode(work: {
     readonly drafts: readonly MessageDraft[];
     readonly queues: readonly IndexedQueue[];
@@ -166,6 +184,7 @@ export class LogStore implements MessageStore {
       const queue = queues[index] as IndexedQueue; // one a draft
       const size = sizes[index] as number;
       const draft = drafts[index] as MessageDraft;
+      if (queue.watch !== undefined) queue.watch(draft);
       const queueOffset = isQueued(draft.sysFlag) ? queue.assigned++ : 0;
       const physicalOffset = this.#log.encode(draft, queue.topicBytes, queueOffset, size);
       this.#pendingQueues.add(queue);
@@ -358,6 +377,10 @@ export class LogStore implements MessageStore {
     this.#retention.topicRetentionMs = retentionOf;
   }
 
+  compactTopics(isCompacted: (topic: string) => boolean): void {
+    this.#compaction.isCompacted = isCompacted;
+  }
+
   /** Deletes now what is too old. */
   deleteExpired(): Promise<void> {
     return this.#retention.runSoon();
@@ -383,6 +406,7 @@ export class LogStore implements MessageStore {
   async #stop(): Promise<void> {
     this.#isStopping = true;
     if (this.#spaceTimer !== undefined) this.#options.clock.clearTimer(this.#spaceTimer);
+    this.#compaction.stop();
     await this.#retention.stop();
     try {
       await this.#log.close();

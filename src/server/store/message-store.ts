@@ -155,6 +155,12 @@ export interface MessageStore {
   dropTopic(topic: string): void;
   /** How long the messages of a topic are kept, in ms; undefined: as long as others. */
   retainTopics(retentionOf: (topic: string) => number | undefined): void;
+  /**
+   * Topics of whose messages only the newest of each key (`KEYS`) is kept, in each queue. The offsets of others
+   * become empty, as those of lost messages; what is kept for longer than its part of the log moves to the
+   * queue's end. A newest message without a body deletes its key.
+   */
+  compactTopics(isCompacted: (topic: string) => boolean): void;
 
   /**
    * Index entries from `from` on, at most `maxCount`, fewer at the end of a block or of the queue;

@@ -64,6 +64,11 @@ export interface StoreTuning {
   readonly spaceCheckIntervalMs: number;
   readonly spaceCheckWhileFullMs: number;
   readonly retentionIntervalMs: number;
+  /** A compacted queue is looked through when this share of its messages is new, or some have waited so long. */
+  readonly compactionDirtyRatio: number;
+  readonly compactionDelayMs: number;
+  /** Keys that one look remembers. */
+  readonly compactionKeyCount: number;
   /** Bytes that a read from disk takes at once. */
   readonly readBlockBytes: number;
   readonly readBlockCount: number;
@@ -83,6 +88,9 @@ export const defaultTuning: StoreTuning = {
   spaceCheckIntervalMs: 2_000,
   spaceCheckWhileFullMs: 500,
   retentionIntervalMs: 60_000,
+  compactionDirtyRatio: 0.5,
+  compactionDelayMs: 900_000,
+  compactionKeyCount: 200_000,
   readBlockBytes: 256 << 10,
   readBlockCount: 32,
   keyGenerationCount: 65_536,

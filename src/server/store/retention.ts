@@ -8,6 +8,7 @@
  */
 import type { Timer } from '../../platform/clock.ts';
 import type { PhysicalOffset } from '../../protocol/message/message.ts';
+import type { Compaction } from './compaction.ts';
 import type { IndexedQueue } from './index/queue.ts';
 import type { QueueIndex } from './index/queue-index.ts';
 import type { CommitLog } from './log/commit-log.ts';
@@ -26,6 +27,7 @@ export class Retention {
   readonly #index: QueueIndex;
   readonly #reader: LogReader;
   readonly #derived: readonly DerivedState[];
+  readonly #compaction: Compaction;
   #timer: Timer | undefined = undefined;
   #running: Promise<void> = Promise.resolve();
   #isStopped = false;
@@ -44,6 +46,7 @@ export class Retention {
       readonly log: CommitLog;
       readonly index: QueueIndex;
       readonly derived: readonly DerivedState[];
+      readonly compaction: Compaction;
     },
   ) {
     this.#options = options;
@@ -52,6 +55,7 @@ export class Retention {
     this.#log = parts.log;
     this.#index = parts.index;
     this.#derived = parts.derived;
+    this.#compaction = parts.compaction;
     this.#reader = new LogReader(parts.log, parts.index, options.logger);
   }
 
@@ -102,6 +106,7 @@ export class Retention {
   async run(): Promise<void> {
     this.#isUrgent = false;
     await this.#expireTopics();
+    await this.#compaction.run();
     const endOffset = await this.#deletableEnd();
     const beginOffset = this.#log.beginOffset;
     if (endOffset <= beginOffset || this.#isStopped) return;
@@ -127,6 +132,7 @@ export class Retention {
     let end = this.#log.beginOffset;
     for (const segment of segments.slice(0, -1)) {
       if (segment.endOffset > this.#log.keptOffset) break;
+      const isForced = tooManyBytes > 0;
       if (tooManyBytes <= 0) {
         if (segment.lastStoreTimestampMs >= oldestMs) break;
         if (!(await this.#isBefore(segment, oldestMs))) break;
@@ -134,6 +140,9 @@ export class Retention {
         if (segment.endOffset > needed) break;
       }
       if (!(await this.#isDeletable(segment.endOffset as PhysicalOffset))) break; // of the log
+      // To save space what has to move must be less than what goes; else the log would go round and round.
+      const movedMax = isForced ? segment.sizeBytes / 2 : Number.POSITIVE_INFINITY;
+      if (!(await this.#compaction.clear(segment.endOffset, movedMax))) break;
       tooManyBytes -= segment.sizeBytes;
       end = segment.endOffset;
     }
@@ -150,12 +159,17 @@ export class Retention {
   async #neededLonger(): Promise<number> {
     let needed = Number.POSITIVE_INFINITY;
     for (const queue of [...this.#index.all()]) {
-      const ownMs = this.topicRetentionMs(queue.topic) ?? 0;
+      const ownMs = this.#ownMs(queue) ?? 0;
       if (queue.min === queue.max || ownMs <= this.retentionMs) continue;
       const first = await this.#reader.entryOf(queue, queue.min);
       needed = Math.min(needed, first?.physicalOffset ?? 0);
     }
     return needed;
+  }
+
+  /** Of compacted topics no message is too old. */
+  #ownMs({ topic }: IndexedQueue): number | undefined {
+    return this.#compaction.isCompacted(topic) ? undefined : this.topicRetentionMs(topic);
   }
 
   /** Whether nobody needs records below `offset` any more, such as messages that wait for their time. */
@@ -171,7 +185,7 @@ export class Retention {
     const moved: Moved[] = [];
     const nowMs = this.#options.clock.nowMs();
     for (const queue of [...this.#index.all()]) {
-      const ownMs = this.topicRetentionMs(queue.topic);
+      const ownMs = this.#ownMs(queue);
       if (ownMs === undefined || queue.min === queue.max) continue;
       const first = await this.#reader.messageOf(queue, queue.min);
       if (first !== undefined && first.storeTimestampMs >= nowMs - ownMs) continue;

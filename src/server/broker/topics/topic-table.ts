@@ -22,6 +22,7 @@ const changeable: Readonly<Record<string, readonly string[] | undefined>> = {
     'LITE',
     'MIXED',
   ],
+  'cleanup.policy': ['DELETE', 'COMPACTION'],
 };
 
 /** How long messages of the topic are kept, in ms; -1: as long as all others; facts/broker.md 1.4. */
@@ -46,6 +47,11 @@ export function topicOf(
     isOrdered: false,
     attributes,
   };
+}
+
+/** Whether only the newest message of each key is kept; facts/store.md §13. */
+export function isCompacted({ attributes }: TopicConfig): boolean {
+  return attributes['cleanup.policy'] === 'COMPACTION';
 }
 
 export class TopicTable implements StateSource {
@@ -108,6 +114,11 @@ export class TopicTable implements StateSource {
   retentionOf(topic: string): number | undefined {
     const text = this.#topics.get(topic)?.attributes[reserveTime];
     return text === undefined || text === '-1' ? undefined : Number(text);
+  }
+
+  isCompacted(topic: string): boolean {
+    const config = this.#topics.get(topic);
+    return config !== undefined && isCompacted(config);
   }
 
   all(): readonly TopicConfig[] {

@@ -20,6 +20,7 @@ import type { DatabaseFactory, DatabaseOperation } from './database.ts';
 import { keyRangeEnd } from './database.ts';
 import { openDatabase } from './open-database.ts';
 import { blockEntryCount, decodeBlock, IndexedEntry, IndexedQueue } from './queue.ts';
+import { ReplacedEntries } from './replaced-entries.ts';
 
 const dispatchedKey = 'm/dispatched';
 const keptKey = 'm/kept';
@@ -43,6 +44,7 @@ export class QueueIndex {
   readonly #blocks = new BlockCache();
   readonly #sources: StateSource[] = [];
   #dropped: string[] = [];
+  readonly #replaced = new ReplacedEntries();
   #opened: CheckedDatabase | undefined = undefined;
   /** Rows of the index, not of the broker's own state, were found to be damaged. */
   isDamaged = false;
@@ -190,6 +192,7 @@ export class QueueIndex {
     this.#queues.clear();
     this.#blocks.clear();
     this.#dirty.clear();
+    this.#replaced.clear();
     this.#nextNumber = 1;
     this.dispatchedOffset = 0;
     this.syncedOffset = 0;
@@ -236,7 +239,9 @@ export class QueueIndex {
   drop(topic: string): void {
     for (const queue of this.#queues.get(topic) ?? []) {
       if (queue === undefined) continue;
+      queue.isDropped = true;
       this.#dirty.delete(queue);
+      this.#replaced.forget(queue);
       this.#blocks.delete(queue);
       this.#dropped.push(queue.rowKey);
       void this.#database.clear(queue.blockKeys).catch((error: unknown) => this.#fail(error));
@@ -261,8 +266,17 @@ export class QueueIndex {
   }
 
   markDirty(queue: IndexedQueue): void {
+    if (queue.isDropped) return;
     this.#dirty.add(queue);
     this.request();
+  }
+
+  /** Newer messages have replaced those at these offsets: there is nothing there any more. */
+  dropEntries(queue: IndexedQueue, offsets: readonly number[]): void {
+    if (offsets.length === 0 || queue.isDropped) return;
+    queue.drop(offsets);
+    this.#replaced.add(queue, offsets);
+    this.markDirty(queue);
   }
 
   addSource(source: StateSource): void {
@@ -304,9 +318,13 @@ export class QueueIndex {
   async #writeBatch(sync: boolean): Promise<void> {
     if (this.#failure !== undefined) throw this.#failure;
     try {
-      const stored = await this.#readParts();
+      const stored = new Map<IndexedQueue, Uint8Array>();
+      while (this.#unreadParts(stored).length > 0 || this.#replaced.unread().length > 0) {
+        await this.#readParts(stored);
+      }
       // From here to the batch nothing is awaited: entries, state and dispatched offset are of one instant.
       const operations: DatabaseOperation[] = [];
+      const replaced = this.#replaced.queues();
       const ends = this.#collectQueues(operations, stored);
       this.#collectState(operations);
       await this.#database.batch(operations, { sync });
@@ -314,24 +332,28 @@ export class QueueIndex {
         queue.persisted = Math.min(end, queue.max);
         queue.trim(recentKeepCount);
       }
+      // Read meanwhile, they may have been as they were before.
+      for (const queue of replaced) this.#blocks.delete(queue);
     } catch (error) {
       throw this.#fail(error);
     }
   }
 
-  /** Blocks that are in the database in part and get more entries, until none is left unread. */
-  async #readParts(): Promise<Map<IndexedQueue, Uint8Array>> {
-    const stored = new Map<IndexedQueue, Uint8Array>();
-    const isMissing = (queue: IndexedQueue): boolean =>
-      queue.persisted % blockEntryCount !== 0 && !stored.has(queue);
-    for (;;) {
-      const missing = [...this.#dirty].filter(isMissing);
-      if (missing.length === 0) return stored;
-      for (const queue of missing) {
-        const block = Math.floor(queue.persisted / blockEntryCount);
-        const bytes = await this.#database.get(queue.blockKey(block));
-        stored.set(queue, bytes ?? Buffer.alloc(0));
-      }
+  /** Queues whose newest block is in the database in part, gets more entries, and is not in `stored`. */
+  #unreadParts(stored: ReadonlyMap<IndexedQueue, Uint8Array>): IndexedQueue[] {
+    return [...this.#dirty].filter(
+      (queue) => queue.persisted % blockEntryCount !== 0 && !stored.has(queue),
+    );
+  }
+
+  async #readParts(stored: Map<IndexedQueue, Uint8Array>): Promise<void> {
+    for (const queue of this.#unreadParts(stored)) {
+      const block = Math.floor(queue.persisted / blockEntryCount);
+      const bytes = await this.#database.get(queue.blockKey(block));
+      stored.set(queue, bytes ?? Buffer.alloc(0));
+    }
+    for (const one of this.#replaced.unread()) {
+      this.#replaced.read(one, await this.#database.get(one.queue.blockKey(one.block)));
     }
   }
 
@@ -342,8 +364,10 @@ export class QueueIndex {
     const ends = new Map<IndexedQueue, number>();
     for (const queue of this.#dirty) {
       const firstBlock = Math.floor(queue.persisted / blockEntryCount);
+      this.#replaced.collect(queue, operations);
       for (let block = firstBlock; block * blockEntryCount < queue.max; block++) {
-        const part = block === firstBlock ? stored.get(queue) : undefined;
+        const found = block === firstBlock ? stored.get(queue) : undefined;
+        const part = this.#replaced.partOf(queue, block, found);
         const value = queue.encodeBlock(block, part);
         operations.push({ type: 'put', key: queue.blockKey(block), value });
       }
@@ -351,6 +375,7 @@ export class QueueIndex {
       ends.set(queue, queue.max);
     }
     this.#dirty.clear();
+    this.#replaced.clear();
     this.syncedOffset = Math.min(this.dispatchedOffset, this.#logSyncedOffset());
     this.batchCount++;
     const position = `${this.dispatchedOffset} ${this.lastRecordOffset} ${this.syncedOffset} ${this.batchCount}`;

@@ -3,7 +3,7 @@
  * 64 under one database key, so that any entry is one `get`; the newest stay in memory.
  *
  * Entry, 16 bytes, big-endian: physical offset (8) · record size (4, 0: the record is lost, and the offset
- * that of what came next) · tag hash (4).
+ * that of what came next; or a newer message replaced it, and the offset is its own) · tag hash (4).
  */
 import { getInt32, getInt64, putInt32, putInt64 } from '../../../protocol/message/bytes.ts';
 import type { PhysicalOffset, QueueOffset } from '../../../protocol/message/message.ts';
@@ -50,6 +50,10 @@ export class IndexedQueue implements StoredQueue {
   /** Whether the database has the queue's row as it is. */
   isRowDirty = true;
   isTouched = false;
+  /** Its topic was deleted: what still comes for it goes nowhere. */
+  isDropped = false;
+  /** Called for each message when it is encoded, in front of its being kept. */
+  watch: ((draft: { readonly properties: Uint8Array }) => void) | undefined = undefined;
   #recent: IndexedEntry[] = [];
   #recentBase = 0;
   /** Whether `#recent` may have entries of lost records. */
@@ -118,6 +122,17 @@ export class IndexedQueue implements StoredQueue {
     );
   }
 
+  /** Takes away entries in memory whose messages a newer one has replaced. */
+  drop(offsets: readonly number[]): void {
+    for (const offset of offsets) {
+      const at = offset - this.#recentBase;
+      const entry = this.#recent[at];
+      if (entry === undefined || entry.storeSizeBytes === 0) continue;
+      this.#recent[at] = new IndexedEntry(offset, entry.physicalOffset, 0, 0);
+      this.#hasLost = true;
+    }
+  }
+
   /** Forgets persisted entries from memory but the newest `keepCount`. */
   trim(keepCount: number): void {
     const drop = Math.min(this.#recent.length - keepCount, this.persisted - this.#recentBase);
@@ -166,6 +181,20 @@ export class IndexedQueue implements StoredQueue {
   get rowKey(): string {
     return `q/${hex(this.number, 8)}`;
   }
+}
+
+/** The stored block without the entries at these offsets, those that lie in it. */
+export function withoutEntries(
+  stored: Uint8Array,
+  block: number,
+  offsets: ReadonlySet<number>,
+): Buffer {
+  const out = Buffer.from(stored);
+  const first = block * blockEntryCount;
+  for (let at = 0; at < out.length; at += entrySizeBytes) {
+    if (offsets.has(first + at / entrySizeBytes)) putInt32(out, putInt32(out, at + 8, 0), 0);
+  }
+  return out;
 }
 
 /** Entries of a stored block from `from` on, at most `maxCount`, below `max`. */

@@ -58,6 +58,7 @@ export class CommitLog {
   /** Until then writes are not waited for; monotonic ms. */
   #slowUntilMs = 0;
   #syncTimer: Timer | undefined = undefined;
+  #syncing: Promise<void> = Promise.resolve();
   readonly #unsynced = new Set<Segment>();
   readonly #options: LogStoreOptions;
   readonly #tuning: StoreTuning;
@@ -270,14 +271,34 @@ export class CommitLog {
   }
 
   async #syncSegment(segment: Segment): Promise<void> {
-    await segment.datasync();
+    // First, as more may be written to it meanwhile; one that fails is final.
     this.#unsynced.delete(segment);
+    await segment.datasync();
   }
 
   /** Syncs everything written, which reaches up to `endOffset`. */
-  async #syncAll(endOffset: number): Promise<void> {
-    for (const segment of [...this.#unsynced]) await this.#syncSegment(segment);
-    this.#syncedOffset = endOffset;
+  #syncAll(endOffset: number): Promise<void> {
+    // One after the other: what the one before takes is not on the disk until that has ended.
+    const next = this.#syncing.then(async () => {
+      for (const segment of [...this.#unsynced]) await this.#syncSegment(segment);
+      this.#syncedOffset = Math.max(this.#syncedOffset, endOffset);
+    });
+    this.#syncing = next.catch(() => undefined); // `next` itself tells its caller
+    return next;
+  }
+
+  /** Resolves when everything encoded so far has been kept or refused, and what is kept is on the disk. */
+  async settled(): Promise<void> {
+    await new Promise<void>((resolve) => {
+      this.wait({ endOffset: this.#endOffset, done: () => resolve() });
+    });
+    if (this.#failure !== undefined) throw this.#failure;
+    if (this.#options.flush !== 'async') return;
+    try {
+      await this.#syncAll(this.#keptOffset);
+    } catch (error) {
+      throw this.#fail(error);
+    }
   }
 
   #syncLater(): void {

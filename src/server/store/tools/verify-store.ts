@@ -165,6 +165,8 @@ class QueueCheck {
     const entry = index.entry(queue, queueOffset);
     // Another record has the place since its topic was deleted and made again.
     if (entry !== undefined && entry.physicalOffset !== record.physicalOffset) return;
+    // A newer message has replaced it, of a compacted topic.
+    if (entry?.storeSizeBytes === 0) return;
     const isSame =
       entry?.storeSizeBytes === record.storeSizeBytes && entry.tagsCode === tagsCodeOf(message);
     const counts = isSame ? this.#matched : this.#unindexed;
