@@ -54,7 +54,8 @@ export function encodeChange(request: ChangeInvisibleTimeRequest): ExtFields | R
     queueId: info.queueId,
     extraInfo: request.receiptHandle,
     queueOffset: info.queueOffset,
-    invisibleTimeMs: request.invisibleTimeMs,
+    // A broker takes 0 for "after a while".
+    invisibleTimeMs: Math.max(1, request.invisibleTimeMs),
     isSuspend: request.isSuspend,
     brokerName: info.brokerName,
   });

@@ -188,18 +188,50 @@ export class RemoteBroker implements BrokerApi {
     this.#request(code, fields, undefined, waitMs, (answer) => {
       const result =
         answer instanceof RmqError ? answer : decodePopAnswer(asked, this.brokerName, answer);
-      if (!isAnswered) {
-        isAnswered = true;
-        reply(result);
-      } else if (!(result instanceof RmqError)) {
-        this.#giveBack(request, result);
-      }
+      this.#withoutExhausted(request, result, (left) => {
+        if (!isAnswered) {
+          isAnswered = true;
+          reply(left);
+        } else if (!(left instanceof RmqError)) {
+          this.#giveBack(request, left);
+        }
+      });
     });
     return () => {
       if (isAnswered) return;
       isAnswered = true;
       reply({ messages: [], poppedAtMs: 0, restCount: 0 });
     };
+  }
+
+  /**
+   * Apache's brokers hand out a message that was retried too often, and leave it to the proxy to make it a
+   * dead letter (facts/grpc-v2.md §8). Ours never do.
+   */
+  #withoutExhausted(
+    request: PopRequest,
+    result: PopResult | RmqError,
+    reply: Reply<PopResult, RmqError>,
+  ): void {
+    const isFresh =
+      result instanceof RmqError ||
+      result.messages.every(({ message }) => message.reconsumeTimes === 0);
+    if (isFresh) return reply(result);
+    const { group, topic } = request;
+    this.getGroup(group).then(
+      (config) => {
+        const retryCountMax = config?.retryCountMax ?? Number.POSITIVE_INFINITY;
+        const messages = result.messages.filter(({ message, receiptHandle }) => {
+          if (message.reconsumeTimes <= retryCountMax) return true;
+          const messageId = findProperty(message.properties, PropertyName.uniqueKey) ?? '';
+          // Should it fail, the message is handed out once more, and tried again then.
+          this.sendToDeadLetters({ group, topic, receiptHandle, messageId }, () => {});
+          return false;
+        });
+        reply(messages.length === result.messages.length ? result : { ...result, messages });
+      },
+      () => reply(result), // one delivery too many is better than none
+    );
   }
 
   /** Remoting cannot take a request back: what it brings after a cancel returns to the queue. */

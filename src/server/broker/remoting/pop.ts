@@ -202,6 +202,12 @@ function toRecord(popped: PoppedMessage): Buffer {
   });
 }
 
+/**
+ * What "visible at once" means: Apache's brokers revive once a second at best. Clients that do not know the
+ * group's retry policy say 0 for a failed message, and all its attempts would be over within a second.
+ */
+const reviveMs = 1_000;
+
 function ack(context: RemotingContext, request: RemotingRequest, answer: Answer): void {
   const { group, topic, extraInfo } = ackHeader.decode(request.extFields);
   context.broker.ack({ group, topic, receiptHandles: [extraInfo] }, (outcomes) => {
@@ -245,7 +251,8 @@ function changeInvisibleTime(
   answer: Answer,
 ): void {
   const header = changeInvisibleTimeHeader.decode(request.extFields);
-  const { group, topic, invisibleTimeMs, isSuspend } = header;
+  const { group, topic, isSuspend } = header;
+  const invisibleTimeMs = header.invisibleTimeMs === 0 ? reviveMs : header.invisibleTimeMs;
   context.broker.changeInvisibleTime(
     { group, topic, receiptHandle: header.extraInfo, invisibleTimeMs, isSuspend },
     (handle) => {
