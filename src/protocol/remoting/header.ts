@@ -130,27 +130,23 @@ export function encodeHeader(head: CommandHead, room: number): Buffer {
   const text = jsonOf(head);
   const size = Buffer.byteLength(text, 'utf8');
   const out = Buffer.allocUnsafe(room + size);
+  // Nearly always ASCII, which is written faster as what it is.
   out.write(text, room, size === text.length ? 'latin1' : 'utf8');
   return out;
 }
 
-/** What `JSON.stringify` says of an object of these fields, in this order, in half the time. */
 function jsonOf(head: CommandHead): string {
   const { code, extFields, flag, language, opaque, remark, version } = head;
-  let fields = '';
-  for (const name in extFields) {
-    const value = extFields[name];
-    if (value === undefined) continue;
-    fields += `${fields === '' ? '' : ','}${quoted(name)}:${quoted(value)}`;
-  }
-  const remarkText = remark === undefined ? '' : `"remark":${quoted(remark)},`;
-  return `{"code":${code},"extFields":{${fields}},"flag":${flag},"language":${quoted(language)},"opaque":${opaque},${remarkText}"serializeTypeCurrentRPC":"JSON","version":${version}}`;
-}
-
-const needsEscape = /[^\x20\x21\x23-\x5b\x5d-\x7e]/;
-
-function quoted(text: string): string {
-  return needsEscape.test(text) ? JSON.stringify(text) : `"${text}"`;
+  return JSON.stringify({
+    code,
+    extFields,
+    flag,
+    language,
+    opaque,
+    remark,
+    serializeTypeCurrentRPC: 'JSON',
+    version,
+  });
 }
 
 function encodeBinary(head: CommandHead): Buffer {

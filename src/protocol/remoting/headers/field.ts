@@ -93,7 +93,10 @@ export function optionalInteger(wireName: string): Field<number | undefined> {
 export function booleanOr(wireName: string, fallback: boolean): Field<boolean> {
   return {
     wireName,
-    decode: (value) => (value === undefined ? fallback : value.toLowerCase() === 'true'),
+    decode: (value) => {
+      if (value === undefined) return fallback;
+      return value === 'true' || (value !== 'false' && value.toLowerCase() === 'true');
+    },
     encode: String,
   };
 }

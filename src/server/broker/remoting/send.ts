@@ -133,13 +133,19 @@ function toDraft(
 function toAnswer(results: readonly SendResult[]): ExtFields {
   const first = results[0];
   if (first === undefined) throw new RmqError('INTERNAL', 'a send was answered without a result');
-  const ids = results.map((result) => result.offsetMessageId);
-  const transactionIds = results.map((result) => result.messageId).filter((id) => id !== '');
+  let offsetMessageId = first.offsetMessageId;
+  let transactionId = first.messageId;
+  for (let index = 1; index < results.length; index++) {
+    const result = results[index] as SendResult; // index < length
+    offsetMessageId += `,${result.offsetMessageId}`;
+    if (result.messageId === '') continue;
+    transactionId += transactionId === '' ? result.messageId : `,${result.messageId}`;
+  }
   return sendAnswer.encode({
-    offsetMessageId: ids.join(','),
+    offsetMessageId,
     queueId: first.queueId,
     queueOffset: first.queueOffset,
-    transactionId: transactionIds.length === 0 ? undefined : transactionIds.join(','),
+    transactionId: transactionId === '' ? undefined : transactionId,
     recallHandle: first.recallHandle,
     region,
     traceOn: 'true',

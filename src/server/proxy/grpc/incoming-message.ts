@@ -158,14 +158,14 @@ export function draftOf(
   message: Message,
   topic: string,
   properties: ReadonlyMap<string, string>,
-  options: { readonly bornHost: RecordHost; readonly nowMs: number },
+  options: { readonly bornHost: RecordHost; readonly nowMs: number; readonly queueId: number },
 ): MessageDraft {
   const system = message.systemProperties;
   const isCompressed = system?.bodyEncoding === Encoding.GZIP;
   const isTransaction = system?.messageType === MessageType.TRANSACTION;
   return {
     topic,
-    queueId: -1,
+    queueId: options.queueId,
     flag: 0,
     sysFlag:
       (isCompressed ? SysFlag.compressed : 0) | (isTransaction ? SysFlag.transactionPrepared : 0),
@@ -182,6 +182,13 @@ const noAddress = Buffer.alloc(4);
 
 /** A peer's address as records hold it; IPv4 only, others as 0.0.0.0 (`__BORNHOST` has the text). */
 export function recordHost(host: string, port: number): RecordHost {
-  if (isIP(host) !== 4) return { address: noAddress, port };
-  return { address: Buffer.from(host.split('.').map(Number)), port };
+  if (host !== lastHost) {
+    lastAddress = isIP(host) === 4 ? Buffer.from(host.split('.').map(Number)) : noAddress;
+    lastHost = host;
+  }
+  return { address: lastAddress, port };
 }
+
+// The next message comes from the same machine, mostly.
+let lastHost = '';
+let lastAddress: Buffer = noAddress;

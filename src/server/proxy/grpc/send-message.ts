@@ -44,6 +44,7 @@ export function sendMessage(context: ServiceContext): UnaryMethod {
 
 class Sender {
   readonly #context: ServiceContext;
+  readonly #writables = new WeakMap<TopicRoute, readonly RouteQueues[]>();
   #turn = 0;
 
   constructor(context: ServiceContext) {
@@ -64,8 +65,14 @@ class Sender {
     cluster.route(topic, (route) => {
       if (route instanceof Error) return reply(route);
       try {
-        const drafts = this.#drafts(caller, request.messages, route, nowMs);
+        const properties = propertiesOf(caller, request.messages, route);
         const targets = this.#targets(route, request.messages);
+        const { queueId } = targets[0] as Target; // there is at least one
+        const { host, port } = caller.call.peer;
+        const options = { bornHost: recordHost(host, port), nowMs, queueId };
+        const drafts = request.messages.map((message, index) =>
+          draftOf(message, topic, properties[index] as Properties, options),
+        );
         this.#sendTo(topic, drafts, targets, 0, reply);
       } catch (error) {
         if (!(error instanceof StatusError)) throw error;
@@ -74,28 +81,9 @@ class Sender {
     });
   }
 
-  #drafts(
-    { call }: Caller,
-    messages: readonly Message[],
-    route: TopicRoute,
-    nowMs: number,
-  ): MessageDraft[] {
-    const { peer } = call;
-    const bornHost = recordHost(peer.host, peer.port);
-    return messages.map((message) => {
-      const properties = storedProperties(message, route.topic, peer.host);
-      const type = derivedType(properties);
-      const problem = typeProblem(route, type);
-      if (problem !== undefined) throw problem;
-      return draftOf(message, route.topic, properties, { bornHost, nowMs });
-    });
-  }
-
   /** Where to send, best first. A message group, or lite topic, always goes to the same queue. */
   #targets(route: TopicRoute, messages: readonly Message[]): Target[] {
-    const writable = route.queues.filter(
-      (share) => (share.permission & Permission.write) !== 0 && share.writeQueueCount > 0,
-    );
+    const writable = this.#writable(route);
     if (writable.length === 0) throw new StatusError(Code.FORBIDDEN, 'no writable queue');
     const system = messages.length === 1 ? messages[0]?.systemProperties : undefined;
     const group = system?.liteTopic ?? system?.messageGroup;
@@ -108,6 +96,18 @@ class Sender {
       targets.push({ share, queueId: round % share.writeQueueCount });
     }
     return targets;
+  }
+
+  /** Routes stay the same object until something changes. */
+  #writable(route: TopicRoute): readonly RouteQueues[] {
+    let writable = this.#writables.get(route);
+    if (writable === undefined) {
+      writable = route.queues.filter(
+        (share) => (share.permission & Permission.write) !== 0 && share.writeQueueCount > 0,
+      );
+      this.#writables.set(route, writable);
+    }
+    return writable;
   }
 
   /** Half messages: their decision will come by their id. */
@@ -144,7 +144,8 @@ class Sender {
       const name = target.share.brokerName;
       return next(new RmqError('BROKER_NOT_FOUND', `broker ${name} has left the cluster`));
     }
-    const placed = drafts.map((draft) => withQueue(draft, target.queueId));
+    // They were made for the first one.
+    const placed = attempt === 0 ? drafts : drafts.map((draft) => withQueue(draft, target.queueId));
     const request = { drafts: placed, producerGroup: topic, createFrom: undefined };
     broker.send(request, (results) => {
       if (results instanceof Error) return next(results);
@@ -153,6 +154,22 @@ class Sender {
       reply(answerOf(results));
     });
   }
+}
+
+type Properties = ReadonlyMap<string, string>;
+
+/** Of each message as they are stored. @throws StatusError for a type that the topic does not take */
+function propertiesOf(
+  { call }: Caller,
+  messages: readonly Message[],
+  route: TopicRoute,
+): Properties[] {
+  return messages.map((message) => {
+    const properties = storedProperties(message, route.topic, call.peer.host);
+    const problem = typeProblem(route, derivedType(properties));
+    if (problem !== undefined) throw problem;
+    return properties;
+  });
 }
 
 function isHalf(draft: MessageDraft): boolean {
