@@ -4,7 +4,7 @@
  */
 import type { Files, OpenFile } from '../../src/platform/files.ts';
 import { RmqError } from '../../src/protocol/errors.ts';
-import type { QueueOffset } from '../../src/protocol/message/message.ts';
+import type { MessageDraft, QueueOffset } from '../../src/protocol/message/message.ts';
 import {
   findProperty,
   withoutProperties,
@@ -149,6 +149,30 @@ export const tooEarly: PlantedInBroker = {
 
 /** Messages are deleted after a fifth of their time. */
 export const deletedTooSoon: PlantedInBroker = { retentionMs: (retentionMs) => retentionMs / 5 };
+
+/** The same of the store alone. */
+export const expiredTooSoon: Planted = { retentionMs: (retentionMs) => retentionMs / 5 };
+
+/** No topic is compacted. */
+export const compactionForgotten: Planted = { isCompacted: () => false };
+
+/** A message of a compacted topic is moved now and then, whether it is the newest of its key or not. */
+export const oldMovesPastNew: Planted = {
+  wrapStore: (store) => {
+    let last: readonly MessageDraft[] = [];
+    let count = 0;
+    return wrapMethod(store, 'append', (drafts, reply) => {
+      store.append(drafts, reply);
+      count += 1;
+      if (count % 8 === 0 && last.length > 0) store.append(last, () => {});
+      else if (isKeyed(drafts)) last = drafts;
+    });
+  },
+};
+
+function isKeyed(drafts: readonly MessageDraft[]): boolean {
+  return drafts.length === 1 && findProperty(drafts[0]!.properties, 'KEYS') !== undefined;
+}
 
 /** A group is not told which message goes before the others. */
 export const priorityForgotten: PlantedInBroker = {

@@ -1,5 +1,6 @@
 /**
- * Seeds that see a defect which the store once had, when it is put back; they stay as regression cases. A
+ * Seeds that see a defect which the store once had, when it is put back; they stay as regression cases (without
+ * retention and compaction, which they are older than). A
  * change of what a run draws makes them other runs: look for new ones then.
  */
 export const regressionSeeds: readonly number[] = [

@@ -9,18 +9,23 @@ import type { MessageDraft } from '../../src/protocol/message/message.ts';
 import { LogStore } from '../../src/server/store/log-store.ts';
 import type { MessageStore } from '../../src/server/store/message-store.ts';
 import type { LogStoreOptions } from '../../src/server/store/options.ts';
+import { epochMs } from './clock.ts';
 import { type DiskFaults, drawFaults, noFaults } from './faults.ts';
 import { Machine, type SimPorts } from './machine.ts';
 import { drawBodySize, makeDraft } from './payload.ts';
 import { SimRandom } from './random.ts';
 import { Scheduler } from './scheduler.ts';
-import { check, type SentMessage, StoreModel, verifyStore } from './store-model.ts';
+import { check, doubledKey, type SentMessage, StoreModel, verifyStore } from './store-model.ts';
 import { Trace } from './trace.ts';
 
 /** Changes made on purpose, so that the checker is seen to fail; `planted.ts`. */
 export interface Planted {
   readonly wrapFiles?: (files: Files) => Files;
   readonly wrapStore?: (store: MessageStore) => MessageStore;
+  /** What the store is given in place of the retention time. */
+  readonly retentionMs?: (retentionMs: number) => number;
+  /** What the store takes for compacted. */
+  readonly isCompacted?: (topic: string) => boolean;
 }
 
 export interface RunOutcome {
@@ -53,14 +58,26 @@ export interface StoreConfig {
   readonly hasPowerCuts: boolean;
   readonly hasDiskFull: boolean;
   readonly losesIndex: boolean;
+  /** Old messages are deleted: after how long, and above which size of the log. */
+  readonly hasRetention: boolean;
+  readonly retentionMs: number;
+  readonly retentionBytes: number;
+  /** How much longer than others the messages of the second topic are kept; 1: as long. */
+  readonly ownRetentionFactor: number;
+  /** The first topic keeps the newest message of each of so many keys; 0: it is like the others. */
+  readonly keyCount: number;
 }
 
 const minFreeBytes = 300_000;
+const compactionDelayMs = 1_500;
+/** Of a run without retention. */
+const foreverMs = 1e12;
+const noBody = Buffer.alloc(0);
 
 function drawConfig(random: SimRandom): StoreConfig {
   const segmentSizeBytes = random.pick([64 << 10, 256 << 10, 1 << 20]);
-  return {
-    flush: random.chance(0.7) ? 'sync' : 'async',
+  const config = {
+    flush: random.chance(0.7) ? ('sync' as const) : ('async' as const),
     segmentSizeBytes,
     topicCount: random.between(1, 3),
     queueCount: random.between(1, 4),
@@ -74,6 +91,15 @@ function drawConfig(random: SimRandom): StoreConfig {
     hasDiskFull: random.chance(0.3),
     losesIndex: random.chance(0.2),
   };
+  const hasRetention = random.chance(0.5);
+  return {
+    ...config,
+    hasRetention,
+    retentionMs: random.pick([500, 5_000, 300_000, 3_600_000]),
+    retentionBytes: segmentSizeBytes * random.pick([2, 4, 1e6, 1e6]),
+    ownRetentionFactor: random.pick([0.3, 1, 3]),
+    keyCount: random.chance(0.5) ? random.pick([1, 5, 40]) : 0,
+  };
 }
 
 export class StoreRun {
@@ -81,12 +107,14 @@ export class StoreRun {
   readonly #random: SimRandom;
   readonly #scheduler: Scheduler;
   readonly #machine: Machine;
-  readonly #model = new StoreModel();
+  readonly #model: StoreModel;
   readonly config: StoreConfig;
   readonly #planted: Planted;
   #deaths = 0;
   /** Acknowledged before this time: not to be lost. Moves with power cuts in asynchronous mode. */
   #keptUntilUs = Infinity;
+  /** Acknowledged before this time: on the disk itself, since no start has come to its end since. */
+  #syncedUntilUs = Infinity;
 
   constructor(
     seed: number,
@@ -103,6 +131,7 @@ export class StoreRun {
     this.#scheduler = new Scheduler({ quantumUs: this.#random.pick([1, 20, 200]) });
     this.config = { ...drawConfig(this.#random.fork('config')), ...overrides };
     if (salt !== undefined) this.#random = this.#random.fork(`salt ${salt}`);
+    this.#model = new StoreModel(this.config, epochMs);
     this.#machine = new Machine({
       scheduler: this.#scheduler,
       random: this.#random.fork('machine'),
@@ -155,6 +184,7 @@ export class StoreRun {
     this.#machine.hardware.disk.ballastBytes = 0;
     const { store } = await this.#bootAndVerify();
     await this.#mustWork(store);
+    await this.#mustBeCompact(store);
     await store.stop();
     const last = await this.#bootAndVerify();
     await last.store.stop();
@@ -193,11 +223,13 @@ export class StoreRun {
       keptUntilUs: this.#keptUntilUs,
     });
     this.#keptUntilUs = Infinity;
+    this.#syncedUntilUs = Infinity;
     return { store, ports };
   }
 
   #open(ports: SimPorts): MessageStore {
-    const { flush, segmentSizeBytes } = this.config;
+    const { flush, segmentSizeBytes, hasRetention, retentionBytes } = this.config;
+    const retentionMs = hasRetention ? this.config.retentionMs : foreverMs;
     const options: LogStoreOptions = {
       files: this.#planted.wrapFiles?.(ports.files) ?? ports.files,
       clock: ports.clock,
@@ -207,7 +239,8 @@ export class StoreRun {
       folder: 'store',
       flush,
       segmentSizeBytes,
-      retentionMs: 1e12,
+      retentionMs: this.#planted.retentionMs?.(retentionMs) ?? retentionMs,
+      retentionBytes: hasRetention ? retentionBytes : undefined,
       minFreeBytes,
       storeHost: { address: Buffer.from([127, 0, 0, 1]), port: 10_911 },
       tuning: {
@@ -215,10 +248,21 @@ export class StoreRun {
         allocateStepMaxBytes: 128 << 10,
         tailCacheBytes: 300_000,
         indexFlushIntervalMs: 300,
+        retentionIntervalMs: this.#retentionIntervalMs,
+        compactionDelayMs,
+        compactionKeyCount: 10,
       },
     };
     const store = new LogStore(options);
+    store.retainTopics((topic) => this.#model.ownRetentionMs(topic));
+    store.compactTopics(this.#planted.isCompacted ?? ((topic) => this.#model.isCompacted(topic)));
     return this.#planted.wrapStore?.(store) ?? store;
+  }
+
+  get #retentionIntervalMs(): number {
+    const { hasRetention, keyCount, retentionMs } = this.config;
+    if (hasRetention) return Math.min(60_000, retentionMs / 4);
+    return keyCount > 0 ? 1_000 : 60_000;
   }
 
   async #load(store: MessageStore, ports: SimPorts, forMs: number): Promise<void> {
@@ -234,7 +278,9 @@ export class StoreRun {
       producers.push(this.#produce(store, ports, endUs));
     }
     await Promise.all(producers);
-    const restUs = this.#random.pick([0, 300, 3_000, 600_000]);
+    const { hasRetention, retentionMs } = this.config;
+    const rests = [0, 300, 3_000, 600_000];
+    const restUs = this.#random.pick(hasRetention ? [...rests, retentionMs * 1_500] : rests);
     await this.#sleep(this.#random.below(restUs + 1));
   }
 
@@ -272,18 +318,22 @@ export class StoreRun {
     const messages: SentMessage[] = [];
     const drafts: MessageDraft[] = [];
     for (let index = 0; index < count; index += 1) {
-      const message = this.#model.sent(topic, queueId);
+      const message = this.#model.sent(topic, queueId, this.#keyOf(topic, random));
       const limit = Math.floor(this.config.largestBodyBytes / count);
       messages.push(message);
-      drafts.push(
-        makeDraft({
-          topic,
-          queueId,
-          number: message.number,
-          bodySizeBytes: this.config.isTearing ? 300 : drawBodySize(random, Math.max(200, limit)),
-          properties: { UNIQ_KEY: uniqueKey(message.number), TAGS: `tag${message.number % 5}` },
-        }),
-      );
+      const draft = makeDraft({
+        topic,
+        queueId,
+        number: message.number,
+        bodySizeBytes: this.config.isTearing ? 300 : drawBodySize(random, Math.max(200, limit)),
+        properties: {
+          UNIQ_KEY: uniqueKey(message.number),
+          TAGS: `tag${message.number % 5}`,
+          ...(message.key === '' ? {} : { KEYS: message.key }),
+        },
+      });
+      message.isDeletion = message.key !== '' && random.chance(0.1);
+      drafts.push(message.isDeletion ? { ...draft, body: noBody } : draft);
     }
     store.append(drafts, (result) => {
       if (!ports.incarnation.isAlive) return;
@@ -303,6 +353,13 @@ export class StoreRun {
     });
   }
 
+  /** Nearly all messages of a compacted topic have a key. */
+  #keyOf(topic: string, random: SimRandom): string {
+    const { keyCount } = this.config;
+    if (!this.#model.isCompacted(topic) || random.chance(0.05)) return '';
+    return `key-${random.below(keyCount)}`;
+  }
+
   async #end(store: MessageStore, ports: SimPorts): Promise<void> {
     if (ports.incarnation.isAlive && this.#random.chance(0.2)) {
       // Stopped in order, unless the disk says otherwise or it takes too long.
@@ -312,7 +369,8 @@ export class StoreRun {
       ]);
     }
     this.#die(ports);
-    if (this.config.losesIndex && this.#random.chance(0.5)) {
+    // Without its index a queue of which nothing is left begins at 0 again.
+    if (this.config.losesIndex && !this.config.hasRetention && this.#random.chance(0.5)) {
       this.#note('index deleted');
       this.#machine.database.wipe();
     }
@@ -324,13 +382,13 @@ export class StoreRun {
     const diedAtUs = isAlive ? this.#scheduler.nowUs : this.#machine.diedAtUs;
     this.#deaths += 1;
     const { hasPowerCuts, isTearing } = this.config;
+    if (this.config.flush === 'async') {
+      // Synced within 500 ms, if the disk is neither slow nor failing.
+      const isSound = this.config.faults.isSlow === 0 && this.config.faults.syncFails === 0;
+      this.#syncedUntilUs = Math.min(this.#syncedUntilUs, isSound ? diedAtUs - 2_000_000 : 0);
+    }
     if ((hasPowerCuts || isTearing) && this.#random.chance(0.6)) {
-      if (this.config.flush === 'async') {
-        // Synced within 500 ms, if the disk is neither slow nor failing.
-        const isSound = this.config.faults.isSlow === 0 && this.config.faults.syncFails === 0;
-        const keptUs = isSound ? diedAtUs - 2_000_000 : 0;
-        this.#keptUntilUs = Math.min(this.#keptUntilUs, keptUs);
-      }
+      this.#keptUntilUs = this.#syncedUntilUs;
       this.#machine.cutPower();
     } else {
       this.#machine.kill();
@@ -355,6 +413,19 @@ export class StoreRun {
         `message ${message.number} is ${message.state} with all faults off`,
       );
     }
+  }
+
+  /** With time enough each key of a compacted queue has one message. */
+  async #mustBeCompact(store: MessageStore): Promise<void> {
+    if (this.config.keyCount === 0) return;
+    let doubled = 'nothing';
+    // A look may come while messages move.
+    for (let tries = 0; tries < 5; tries += 1) {
+      await this.#sleep(2 * compactionDelayMs * 1_000 + 60_000_000);
+      doubled = await doubledKey(store, this.#model);
+      if (doubled === '') return;
+    }
+    check(false, `${doubled} is there twice, though its topic is compacted`);
   }
 
   #sleep(us: number): Promise<void> {
