@@ -7,8 +7,10 @@
  * A screen is an entry of `screens`; whoever has another adds one. Needs tmux.
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { type Rmq, startRmq } from '../src/index.ts';
+import { rmqHere } from '../test/support/here.ts';
 import { rmqExecutable, Terminal } from '../test/support/tmux.ts';
 
 interface Shot {
@@ -20,6 +22,28 @@ interface Shot {
   /** Drives the terminal to what is to be seen. */
   drive(terminal: Terminal): Promise<unknown>;
 }
+
+const dashboardShots: readonly Shot[] = [
+  {
+    file: 'dashboard.svg',
+    title: 'rmq dashboard',
+    command: ['dashboard', '--interval', '500ms'],
+    columns: 110,
+    rows: 22,
+    drive: async (terminal) => {
+      await terminal.until((screen) => /backlog +[1-9]/.test(screen));
+      await terminal.until((screen) => /in +[1-9][\d,.]*\/s +\S{30}/.test(screen), 60_000);
+    },
+  },
+  {
+    file: 'dashboard-group.svg',
+    title: 'rmq dashboard: one consumer group',
+    command: ['dashboard', '--interval', '500ms', '--group', 'billing'],
+    columns: 110,
+    rows: 22,
+    drive: (terminal) => terminal.until((screen) => /lag [1-9].* 3 dead/.test(screen)),
+  },
+];
 
 const listReady = (screen: string): boolean => screen.includes('order-118');
 
@@ -59,6 +83,31 @@ const screens: readonly Shot[] = [
     },
   },
 ];
+
+/** What the dashboard is to show: a group that is behind, dead letters, and messages that keep coming. */
+async function fillMore(server: Rmq): Promise<void> {
+  const env = { RMQ_NAMESRV: server.endpoints.namesrv };
+  for (const topic of ['payments', 'emails']) await server.createTopic(topic);
+  for (const group of ['billing', 'shipping']) await rmqHere(['group', 'create', group], env);
+  await rmqHere(['consume', 'billing', 'orders', '--count', '78', '--idle', '2s'], env);
+  await server.createTopic('%DLQ%billing', { queues: 1 });
+  for (const body of ['1', '2', '3']) await server.send('%DLQ%billing', { body });
+}
+
+/** Sends until it is told to stop. */
+function keepSending(server: Rmq): () => void {
+  let isOver = false;
+  const run = async (): Promise<void> => {
+    for (let n = 0; !isOver; n++) {
+      await server.send(n % 3 === 0 ? 'payments' : 'orders', { body: `{"n":${n}}` });
+      await sleep(5 + 10 * Math.abs(Math.sin(n / 300)));
+    }
+  };
+  void run();
+  return () => {
+    isOver = true;
+  };
+}
 
 async function fill(server: Rmq): Promise<void> {
   await server.createTopic('orders', { queues: 4 });
@@ -175,7 +224,12 @@ async function main(): Promise<void> {
   const server = await startRmq();
   try {
     await fill(server);
-    for (const { file, title, command, columns, rows, drive } of screens) {
+    let stopSending = (): void => {};
+    for (const { file, title, command, columns, rows, drive } of [...screens, ...dashboardShots]) {
+      if (file === dashboardShots[0]?.file) {
+        await fillMore(server);
+        stopSending = keepSending(server);
+      }
       const env = { RMQ_NAMESRV: server.endpoints.namesrv };
       const argv = [process.execPath, rmqExecutable, ...command];
       const terminal = await Terminal.start(argv, { columns, rows, env });
@@ -187,6 +241,7 @@ async function main(): Promise<void> {
         await terminal.close();
       }
     }
+    stopSending();
   } finally {
     await server.stop();
   }

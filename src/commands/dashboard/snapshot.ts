@@ -31,7 +31,10 @@ export async function printSnapshot(
       },
       place,
     );
-    const theme = new Theme({ hasColor: context.stdout.hasColor });
+    const theme = new Theme({
+      hasColor: context.stdout.hasColor,
+      isPlain: !context.stdout.isTerminal,
+    });
     const draw = (): string[] => frameOf(controller, theme, options);
     // The first frame says what is in sight, so that the next rounds ask for it.
     await sampler.tick();

@@ -1,4 +1,5 @@
 /** Rows of a view: which, in what order, how wide each column. */
+import { visible } from '../shared/output.ts';
 import { row, type Span } from '../terminal/rows.ts';
 import type { Theme } from '../terminal/theme.ts';
 import { cellsOf, fit } from '../terminal/widths.ts';
@@ -73,7 +74,8 @@ export function tableRows(
   },
 ): string[] {
   const { rows, selected, sort } = options;
-  const cells = rows.map((one) => view.columns.map((column) => column.value(one, scene)));
+  // Names come from the cluster.
+  const cells = rows.map((one) => view.columns.map((column) => visible(column.value(one, scene))));
   const titles = view.columns.map((column, index) =>
     index === sort?.column ? `${column.title} ${sort.isDescending ? '↓' : '↑'}` : column.title,
   );

@@ -60,9 +60,10 @@ export class Theme {
   readonly #open: Readonly<Record<Tone, string>>;
   readonly #close: Readonly<Record<Tone, string>>;
 
-  constructor(options: { readonly hasColor: boolean }) {
+  /** `isPlain`: no escape sequence at all, for what is no terminal. */
+  constructor(options: { readonly hasColor: boolean; readonly isPlain?: boolean }) {
     this.hasColor = options.hasColor;
-    const codes = options.hasColor ? colored : colorless;
+    const codes = options.isPlain === true ? {} : options.hasColor ? colored : colorless;
     this.#open = sequences(codes, 0);
     this.#close = sequences(codes, 1);
   }
@@ -73,8 +74,12 @@ export class Theme {
   }
 }
 
-function sequences(codes: Readonly<Record<Tone, Codes>>, side: 0 | 1): Record<Tone, string> {
-  const made: [string, string][] = Object.entries(codes).map(([tone, pairs]) => {
+function sequences(
+  codes: Readonly<Partial<Record<Tone, Codes>>>,
+  side: 0 | 1,
+): Record<Tone, string> {
+  const made: [string, string][] = Object.keys(colored).map((tone) => {
+    const pairs = codes[tone as Tone] ?? []; // a key of that table
     const ordered = side === 0 ? pairs : pairs.toReversed();
     return [tone, ordered.map((pair) => `\u001b[${pair[side]}m`).join('')];
   });

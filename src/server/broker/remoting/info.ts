@@ -15,6 +15,7 @@ export function infoHandlers(context: RemotingContext): Handlers {
 function runtime(context: RemotingContext): AnswerParts {
   const status = context.broker.store.status();
   const { put, got } = context.statistics.totals;
+  const live = context.statistics.liveTotals();
   const runtimeMs = context.clock.nowMs() - context.startedAtMs;
   // mqadmin clusterList parses these; what we do not measure is left out or 0.
   const table: Record<string, string> = {
@@ -35,10 +36,10 @@ function runtime(context: RemotingContext): AnswerParts {
     getTransferredTps: rates(got),
     putTps: rates(put),
     msgGetTotalTodayMorning: String(got.total - got.day.window(got.total).sum),
-    msgGetTotalTodayNow: String(got.total),
+    msgGetTotalTodayNow: String(live.got),
     msgGetTotalYesterdayMorning: '0',
     msgPutTotalTodayMorning: String(put.total - put.day.window(put.total).sum),
-    msgPutTotalTodayNow: String(put.total),
+    msgPutTotalTodayNow: String(live.put),
     msgPutTotalYesterdayMorning: '0',
     putMessageDistributeTime: '[<=0ms]:0 ',
     pageCacheLockTimeMills: '0',

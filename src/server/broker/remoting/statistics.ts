@@ -8,6 +8,8 @@ import type { HostedBroker } from './context.ts';
 const sampleIntervalMs = 10_000;
 /** How long one part of a look may hold up the loop. */
 const stepMaxMs = 2;
+/** Queues that one request may go through. */
+const liveQueueCountMax = 10_000;
 /** Names are dropped, oldest first, beyond this. */
 const nameCountMax = 50_000;
 
@@ -54,6 +56,8 @@ export class Statistics {
   readonly #items = new Map<string, Item>();
   #timer: Timer | undefined = undefined;
   #sampleNumber = 0;
+  /** As of the last look. */
+  #queueCount = 0;
   #isStopped = false;
 
   constructor(broker: HostedBroker, clock: Clock) {
@@ -89,6 +93,16 @@ export class Statistics {
     return { put: this.#item('BROKER_PUT_NUMS all'), got: this.#item('BROKER_GET_NUMS all') };
   }
 
+  /** The same as of now; of a broker with very many queues as of the last look. */
+  liveTotals(): { readonly put: number; readonly got: number } {
+    const { put, got } = this.totals;
+    if (this.#queueCount > liveQueueCountMax) return { put: put.total, got: got.total };
+    const live = { put: 0, got: 0 };
+    for (const { maxOffset } of this.#broker.store.queues()) live.put += maxOffset;
+    for (const { offset } of this.#broker.listOffsets(undefined)) live.got += offset;
+    return live;
+  }
+
   /** A few milliseconds at a time: there may be a million queues. */
   #continue(steps: Iterator<undefined>, totals: ReadonlyMap<string, number>): void {
     const untilMs = this.#clock.monotonicMs() + stepMaxMs;
@@ -111,11 +125,14 @@ export class Statistics {
     const add = (name: string, value: number): void => {
       totals.set(name, (totals.get(name) ?? 0) + value);
     };
+    let queueCount = 0;
     for (const { topic, maxOffset } of this.#broker.store.queues()) {
+      queueCount++;
       add(`TOPIC_PUT_NUMS ${topic}`, maxOffset);
       add('BROKER_PUT_NUMS all', maxOffset);
       yield;
     }
+    this.#queueCount = queueCount;
     for (const { group } of groups) {
       for (const { topic, offset } of this.#broker.listOffsets(group)) {
         add(`GROUP_GET_NUMS ${topic}@${group}`, offset);
