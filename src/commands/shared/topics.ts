@@ -17,6 +17,24 @@ export const messageTypes = [
   'MIXED',
 ] as const;
 
+/** `NAME=VALUE` each. @throws RmqError USAGE */
+export function parseAttributes(texts: readonly string[] | undefined): Map<string, string> {
+  const attributes = new Map<string, string>();
+  for (const text of texts ?? []) {
+    const equals = text.indexOf('=');
+    if (equals < 1) {
+      throw new RmqError('USAGE', `--attribute: "${text}" is not allowed: NAME=VALUE`);
+    }
+    attributes.set(text.slice(0, equals), text.slice(equals + 1));
+  }
+  return attributes;
+}
+
+/** As UPDATE_AND_CREATE_TOPIC takes them; facts/broker.md §1.3. */
+function withPlus(attributes: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(attributes).map(([name, value]) => [`+${name}`, value]));
+}
+
 /**
  * Creates or changes the topic on every master; resolves once the NameServer routes it.
  * @returns names of the brokers that have it.
@@ -25,13 +43,18 @@ export const messageTypes = [
 export async function makeTopic(
   context: Context,
   admin: AdminClient,
-  topic: { readonly topic: string; readonly messageType: string; readonly queueCount: number },
+  topic: {
+    readonly topic: string;
+    readonly messageType: string;
+    readonly queueCount: number;
+    readonly attributes?: Readonly<Record<string, string>>;
+  },
 ): Promise<readonly string[]> {
   const masters = await admin.putTopic({
     topic: topic.topic,
     queueCount: topic.queueCount,
     permission: readWrite,
-    attributes: { '+message.type': topic.messageType },
+    attributes: { '+message.type': topic.messageType, ...withPlus(topic.attributes ?? {}) },
   });
   const deadlineMs = context.clock.monotonicMs() + context.timeoutMs;
   for (;;) {

@@ -1,12 +1,13 @@
 /** `rmq topic create` */
 import { checkTopicName } from '../../protocol/message/names.ts';
 import type { Command } from '../shared/command.ts';
-import { makeTopic, messageTypes } from '../shared/topics.ts';
+import { makeTopic, messageTypes, parseAttributes } from '../shared/topics.ts';
 
 interface Options {
   readonly topic: string;
   readonly type: string;
   readonly queues: number;
+  readonly attribute?: readonly string[];
 }
 
 interface CreatedRow {
@@ -37,6 +38,11 @@ export const topicCreate: Command<Options, CreatedRow> = {
       default: '4',
       description: 'queues on each broker',
     },
+    {
+      name: 'attribute',
+      kind: { type: 'list', placeholder: 'NAME=VALUE', separator: '' },
+      description: 'another attribute (repeatable)',
+    },
   ],
   columns: [
     { title: 'TOPIC', value: (row) => row.topic },
@@ -46,12 +52,17 @@ export const topicCreate: Command<Options, CreatedRow> = {
   ],
   examples: [
     ['rmq topic create orders', 'for normal messages'],
+    [
+      'rmq topic create prices --attribute cleanup.policy=COMPACTION',
+      'keep the newest message of each key',
+    ],
     ['rmq topic create payments --type FIFO --queues 8', 'in order for each message group'],
   ],
-  async run(context, { topic, type, queues }) {
+  async run(context, { topic, type, queues, attribute }) {
     checkTopicName(topic);
+    const attributes = Object.fromEntries(parseAttributes(attribute));
     const admin = await context.connect();
     const made = { topic, messageType: type, queueCount: queues };
-    return { ...made, brokerNames: await makeTopic(context, admin, made) };
+    return { ...made, brokerNames: await makeTopic(context, admin, { ...made, attributes }) };
   },
 };

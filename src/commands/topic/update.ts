@@ -5,7 +5,7 @@ import { RmqError } from '../../protocol/errors.ts';
 import type { TopicConfigBody } from '../../protocol/remoting/bodies/topic-config.ts';
 import { permissionText } from '../shared/columns.ts';
 import type { Command } from '../shared/command.ts';
-import { messageTypes } from '../shared/topics.ts';
+import { messageTypes, parseAttributes } from '../shared/topics.ts';
 import { unknownTopic } from './describe.ts';
 
 interface Options {
@@ -90,6 +90,7 @@ export const topicUpdate: Command<Options, UpdatedRow> = {
     ['rmq topic update orders --queues 8', 'more queues'],
     ['rmq topic update orders --permission r', 'nobody sends to it any more'],
     ['rmq topic update orders --write-queues 2', 'first step to fewer queues'],
+    ['rmq topic update orders --attribute reserve.time=3600000', 'keep its messages for an hour'],
   ],
   async run(context, options) {
     const changes = attributeChanges(options);
@@ -136,13 +137,7 @@ function changed(config: TopicConfigBody, options: Options): TopicConfigBody {
 function attributeChanges({ type, attribute }: Options): Record<string, string> {
   const changes = new Map<string, string>();
   if (type !== undefined) changes.set('+message.type', type);
-  for (const text of attribute ?? []) {
-    const equals = text.indexOf('=');
-    if (equals < 1) {
-      throw new RmqError('USAGE', `--attribute: "${text}" is not allowed: NAME=VALUE`);
-    }
-    const name = text.slice(0, equals);
-    const value = text.slice(equals + 1);
+  for (const [name, value] of parseAttributes(attribute)) {
     changes.set(value === '' ? `-${name}` : `+${name}`, value);
   }
   return Object.fromEntries(changes);

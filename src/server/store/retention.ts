@@ -19,6 +19,8 @@ import { LogReader } from './reader.ts';
 
 /** Queues that a round looks at before it lets others run. */
 const queuesPerTick = 512;
+/** Between two files that go. */
+const removePauseMaxMs = 100;
 
 export class Retention {
   readonly #options: LogStoreOptions;
@@ -235,9 +237,14 @@ export class Retention {
     for (;;) {
       const segment = this.#log.segments[0] as Segment; // the last one stays
       if (segment.endOffset > endOffset || this.#isStopped) return;
+      const { clock } = this.#options;
+      const beganMs = clock.monotonicMs();
       await this.#log.removeFile(segment);
       this.#log.segments.shift();
       await segment.close();
+      // A file system that frees a large file lets a sync wait: sends get as much time as deleting took.
+      const pauseMs = Math.min(removePauseMaxMs, Math.ceil(clock.monotonicMs() - beganMs));
+      if (pauseMs > 0) await new Promise<void>((resolve) => clock.setTimer(pauseMs, resolve));
     }
   }
 
