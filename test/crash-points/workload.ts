@@ -111,7 +111,8 @@ export function makeStore(
       allocateStepMinBytes: 1_024,
       allocateStepMaxBytes: 1_024,
       tailCacheBytes: 0,
-      indexFlushIntervalMs: 100,
+      journalEntryCount: 12,
+      journalRowCount: 3,
       keyGenerationCount: 64,
     },
   });

@@ -189,6 +189,8 @@ export class BrokerRun {
       tuning: {
         allocateStepMinBytes: 16 << 10,
         allocateStepMaxBytes: 128 << 10,
+        journalEntryCount: 32,
+        journalRowCount: 8,
         retentionIntervalMs: 1_000,
       },
     });

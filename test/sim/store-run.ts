@@ -247,10 +247,11 @@ export class StoreRun {
         allocateStepMinBytes: 16 << 10,
         allocateStepMaxBytes: 128 << 10,
         tailCacheBytes: 300_000,
-        indexFlushIntervalMs: 300,
         retentionIntervalMs: this.#retentionIntervalMs,
         compactionDelayMs,
         compactionKeyCount: 10,
+        journalEntryCount: 64,
+        journalRowCount: 8,
       },
     };
     const store = new LogStore(options);

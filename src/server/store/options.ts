@@ -49,16 +49,16 @@ export interface LogStoreOptions {
 export interface StoreTuning {
   /** Newest bytes of the log that stay in memory. */
   readonly tailCacheBytes: number;
-  /** Largest number of newest index entries that stay in memory, all queues together. */
+  /** Largest number of index entries that stay in memory beside their blocks, all queues together. */
   readonly recentEntryCount: number;
   /** First and largest step by which a segment is filled with zeros ahead of its records. */
   readonly allocateStepMinBytes: number;
   readonly allocateStepMaxBytes: number;
   /** A dirty database waits this long for more. */
   readonly batchIntervalMs: number;
-  /** Index entries are written with a batch when this many wait, or the oldest has waited so long. */
-  readonly indexFlushCount: number;
-  readonly indexFlushIntervalMs: number;
+  /** Entries and rows of the index's journal; entries there are in memory, too, about 80 bytes each. */
+  readonly journalEntryCount: number;
+  readonly journalRowCount: number;
   /** Asynchronous flush: the longest time a written record waits for its sync. */
   readonly asyncSyncIntervalMs: number;
   readonly spaceCheckIntervalMs: number;
@@ -82,8 +82,8 @@ export const defaultTuning: StoreTuning = {
   allocateStepMinBytes: 1 << 20,
   allocateStepMaxBytes: 16 << 20,
   batchIntervalMs: 100,
-  indexFlushCount: 4_096,
-  indexFlushIntervalMs: 1_000,
+  journalEntryCount: 524_288,
+  journalRowCount: 1_024,
   asyncSyncIntervalMs: 500,
   spaceCheckIntervalMs: 2_000,
   spaceCheckWhileFullMs: 500,

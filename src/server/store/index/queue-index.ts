@@ -4,7 +4,7 @@
  *
  * Keys: `m/dispatched` (dispatched offset, last record, synced offset, batches so far) · `m/kept` (while the index
  * is built again: up to where the log was on the disk) · `m/damaged` (to be built again at the next start) · `q/<number>` a queue's row (JSON) · `e/<number>/<block>` entries (`queue.ts`)
- * · `s/…` state of the broker.
+ * · `j/<batch>` entries that are in no block yet (`entry-journal.ts`) · `s/…` state of the broker.
  */
 import type { Clock, Timer } from '../../../platform/clock.ts';
 import type { Files } from '../../../platform/files.ts';
@@ -18,9 +18,10 @@ import { BlockCache, blocksAhead } from './block-cache.ts';
 import { CheckedDatabase, withChecksum, withoutChecksum } from './checked-database.ts';
 import type { DatabaseFactory, DatabaseOperation } from './database.ts';
 import { keyRangeEnd } from './database.ts';
+import { journalRange } from './entry-journal.ts';
 import { openDatabase } from './open-database.ts';
 import { blockEntryCount, decodeBlock, IndexedEntry, IndexedQueue } from './queue.ts';
-import { ReplacedEntries } from './replaced-entries.ts';
+import { type QueueRow, QueueWriter } from './queue-writer.ts';
 
 const dispatchedKey = 'm/dispatched';
 const keptKey = 'm/kept';
@@ -28,23 +29,13 @@ export const damagedKey = 'm/damaged';
 /** Queue ids of a topic lie close together: they index a list. */
 export const queueIdMax = 65_536;
 const statePrefix = 's/';
-/** Entries of one queue that stay in memory once they are in the database. */
-const recentKeepCount = 1_024;
-
-interface QueueRow {
-  readonly topic: string;
-  readonly queueId: number;
-  readonly min: number;
-  readonly max: number;
-}
 
 export class QueueIndex {
   readonly #queues = new Map<string, IndexedQueue[]>();
-  readonly #dirty = new Set<IndexedQueue>();
   readonly #blocks = new BlockCache();
+  readonly #writer: QueueWriter;
   readonly #sources: StateSource[] = [];
   #dropped: string[] = [];
-  readonly #replaced = new ReplacedEntries();
   #opened: CheckedDatabase | undefined = undefined;
   /** Rows of the index, not of the broker's own state, were found to be damaged. */
   isDamaged = false;
@@ -81,6 +72,7 @@ export class QueueIndex {
     this.#clock = options.clock;
     this.#logger = options.logger;
     this.#tuning = options.tuning;
+    this.#writer = new QueueWriter(options.tuning, this.#blocks);
   }
 
   get failure(): RmqError | undefined {
@@ -164,14 +156,26 @@ export class QueueIndex {
       if (this.isDamaged) return false;
       throw error;
     }
+    const numbered = new Map<number, IndexedQueue>();
     for await (const [key, value] of this.#database.iterator({ gte: 'q/', lt: 'q0' })) {
-      const row = JSON.parse(text(value)) as QueueRow; // written by `#rowOf`
+      const row = JSON.parse(text(value)) as QueueRow; // written by `QueueWriter`
       const queue = new IndexedQueue(row.topic, row.queueId, Number.parseInt(key.slice(2), 16));
       queue.restore(row.min, row.max);
       this.#add(queue);
+      numbered.set(queue.number, queue);
       this.#nextNumber = Math.max(this.#nextNumber, queue.number + 1);
     }
+    await this.#loadJournal(numbered);
     return !this.isDamaged;
+  }
+
+  async #loadJournal(queues: ReadonlyMap<number, IndexedQueue>): Promise<void> {
+    const rows = new Map<string, Uint8Array>();
+    for await (const [key, value] of this.#database.iterator(journalRange)) rows.set(key, value);
+    const { badKey, numberMax } = this.#writer.restore(rows, queues);
+    if (badKey !== undefined) this.#damaged(badKey);
+    // Numbers of queues that are gone may stand in there still.
+    this.#nextNumber = Math.max(this.#nextNumber, numberMax + 1);
   }
 
   /** Forgets the queues: they do not fit the log, which rebuilds them. State is not touched. */
@@ -188,11 +192,11 @@ export class QueueIndex {
     );
     this.wasKept(this.keptOffset);
     await this.#database.clear({ gte: 'e/', lt: 'e0' });
+    await this.#database.clear(journalRange);
     await this.#database.clear({ gte: 'q/', lt: 'q0' });
     this.#queues.clear();
     this.#blocks.clear();
-    this.#dirty.clear();
-    this.#replaced.clear();
+    this.#writer.clear();
     this.#nextNumber = 1;
     this.dispatchedOffset = 0;
     this.syncedOffset = 0;
@@ -240,8 +244,7 @@ export class QueueIndex {
     for (const queue of this.#queues.get(topic) ?? []) {
       if (queue === undefined) continue;
       queue.isDropped = true;
-      this.#dirty.delete(queue);
-      this.#replaced.forget(queue);
+      this.#writer.forget(queue);
       this.#blocks.delete(queue);
       this.#dropped.push(queue.rowKey);
       void this.#database.clear(queue.blockKeys).catch((error: unknown) => this.#fail(error));
@@ -267,15 +270,14 @@ export class QueueIndex {
 
   markDirty(queue: IndexedQueue): void {
     if (queue.isDropped) return;
-    this.#dirty.add(queue);
+    this.#writer.markDirty(queue);
     this.request();
   }
 
   /** Newer messages have replaced those at these offsets: there is nothing there any more. */
   dropEntries(queue: IndexedQueue, offsets: readonly number[]): void {
     if (offsets.length === 0 || queue.isDropped) return;
-    queue.drop(offsets);
-    this.#replaced.add(queue, offsets);
+    this.#writer.dropEntries(queue, offsets);
     this.markDirty(queue);
   }
 
@@ -318,66 +320,22 @@ export class QueueIndex {
   async #writeBatch(sync: boolean): Promise<void> {
     if (this.#failure !== undefined) throw this.#failure;
     try {
-      const stored = new Map<IndexedQueue, Uint8Array>();
-      while (this.#unreadParts(stored).length > 0 || this.#replaced.unread().length > 0) {
-        await this.#readParts(stored);
-      }
+      await this.#writer.readParts(this.#database);
       // From here to the batch nothing is awaited: entries, state and dispatched offset are of one instant.
       const operations: DatabaseOperation[] = [];
-      const replaced = this.#replaced.queues();
-      const ends = this.#collectQueues(operations, stored);
+      this.batchCount++;
+      const written = this.#writer.collect(this.batchCount, operations);
+      this.#collectPosition(operations);
       this.#collectState(operations);
       await this.#database.batch(operations, { sync });
-      for (const [queue, end] of ends) {
-        queue.persisted = Math.min(end, queue.max);
-        queue.trim(recentKeepCount);
-      }
-      // Read meanwhile, they may have been as they were before.
-      for (const queue of replaced) this.#blocks.delete(queue);
+      written();
     } catch (error) {
       throw this.#fail(error);
     }
   }
 
-  /** Queues whose newest block is in the database in part, gets more entries, and is not in `stored`. */
-  #unreadParts(stored: ReadonlyMap<IndexedQueue, Uint8Array>): IndexedQueue[] {
-    return [...this.#dirty].filter(
-      (queue) => queue.persisted % blockEntryCount !== 0 && !stored.has(queue),
-    );
-  }
-
-  async #readParts(stored: Map<IndexedQueue, Uint8Array>): Promise<void> {
-    for (const queue of this.#unreadParts(stored)) {
-      const block = Math.floor(queue.persisted / blockEntryCount);
-      const bytes = await this.#database.get(queue.blockKey(block));
-      stored.set(queue, bytes ?? Buffer.alloc(0));
-    }
-    for (const one of this.#replaced.unread()) {
-      this.#replaced.read(one, await this.#database.get(one.queue.blockKey(one.block)));
-    }
-  }
-
-  #collectQueues(
-    operations: DatabaseOperation[],
-    stored: ReadonlyMap<IndexedQueue, Uint8Array>,
-  ): Map<IndexedQueue, number> {
-    const ends = new Map<IndexedQueue, number>();
-    for (const queue of this.#dirty) {
-      const firstBlock = Math.floor(queue.persisted / blockEntryCount);
-      this.#replaced.collect(queue, operations);
-      for (let block = firstBlock; block * blockEntryCount < queue.max; block++) {
-        const found = block === firstBlock ? stored.get(queue) : undefined;
-        const part = this.#replaced.partOf(queue, block, found);
-        const value = queue.encodeBlock(block, part);
-        operations.push({ type: 'put', key: queue.blockKey(block), value });
-      }
-      operations.push({ type: 'put', key: queue.rowKey, value: rowOf(queue) });
-      ends.set(queue, queue.max);
-    }
-    this.#dirty.clear();
-    this.#replaced.clear();
+  #collectPosition(operations: DatabaseOperation[]): void {
     this.syncedOffset = Math.min(this.dispatchedOffset, this.#logSyncedOffset());
-    this.batchCount++;
     const position = `${this.dispatchedOffset} ${this.lastRecordOffset} ${this.syncedOffset} ${this.batchCount}`;
     if (this.isDamaged) {
       operations.push({ type: 'put', key: damagedKey, value: Buffer.from('1') });
@@ -386,7 +344,6 @@ export class QueueIndex {
     operations.push({ type: 'put', key: dispatchedKey, value: dispatched });
     for (const key of this.#dropped) operations.push({ type: 'del', key });
     this.#dropped = [];
-    return ends;
   }
 
   #collectState(operations: DatabaseOperation[]): void {
@@ -541,16 +498,6 @@ export function indexRecord(
   const { queueOffset, physicalOffset, storeSizeBytes } = place;
   queue.publish(new IndexedEntry(queueOffset, physicalOffset, storeSizeBytes, tagsCode));
   index.markDirty(queue);
-}
-
-function rowOf(queue: IndexedQueue): Buffer {
-  const row: QueueRow = {
-    topic: queue.topic,
-    queueId: queue.queueId,
-    min: queue.min,
-    max: queue.max,
-  };
-  return Buffer.from(JSON.stringify(row));
 }
 
 /** Of rows as they are stored. */

@@ -11,7 +11,7 @@ import { assert } from '../../../util/assert.ts';
 import type { QueueEntry, StoredQueue } from '../message-store.ts';
 
 export const blockEntryCount = 64;
-const entrySizeBytes = 16;
+export const entrySizeBytes = 16;
 
 export class IndexedEntry implements QueueEntry {
   readonly queueOffset: QueueOffset;
@@ -45,10 +45,17 @@ export class IndexedQueue implements StoredQueue {
   max = 0;
   /** No message of the queue that is kept lies before this physical offset. */
   oldest = 0;
-  /** Entries below this are in the database. */
+  /** Entries below this are in blocks of the database; the others are in memory. */
   persisted = 0;
-  /** Whether the database has the queue's row as it is. */
-  isRowDirty = true;
+  /** Entries below this are in the database, in blocks or in its journal. */
+  journaled = 0;
+  /** What the journal has of the queue is not so any more. */
+  isJournalVoid = false;
+  /** What the queue's row in the database says; -1: there is none. */
+  rowMin = -1;
+  rowMax = -1;
+  /** Entries that `WarmQueues` has counted. */
+  countedCount = 0;
   isTouched = false;
   /** Its topic was deleted: what still comes for it goes nowhere. */
   isDropped = false;
@@ -79,7 +86,9 @@ export class IndexedQueue implements StoredQueue {
     this.min = offset;
     this.max = offset;
     this.assigned = offset;
+    if (this.journaled > this.persisted) this.isJournalVoid = true;
     this.persisted = offset;
+    this.journaled = offset;
     this.#recent = [];
     this.#recentBase = offset;
   }
@@ -88,7 +97,21 @@ export class IndexedQueue implements StoredQueue {
   restore(min: number, max: number): void {
     this.startAt(max);
     this.min = Math.min(min, max);
-    this.isRowDirty = false;
+    this.rowMin = min;
+    this.rowMax = max;
+  }
+
+  /** Restores entries of the journal; those that blocks have are there, too. False: there is a gap before them. */
+  restoreEntries(entries: readonly IndexedEntry[]): boolean {
+    for (const entry of entries) {
+      if (entry.queueOffset > this.max) return false;
+      if (entry.queueOffset < this.max) continue;
+      if (entry.storeSizeBytes === 0) this.#hasLost = true;
+      this.publish(entry);
+    }
+    this.journaled = this.max;
+    this.min = Math.max(this.min, Math.min(this.rowMin, this.max));
+    return true;
   }
 
   /** Makes the next entry visible. */
@@ -122,6 +145,11 @@ export class IndexedQueue implements StoredQueue {
     );
   }
 
+  /** Entries in memory that blocks have, too. */
+  get warmCount(): number {
+    return Math.min(this.#recent.length, Math.max(0, this.persisted - this.#recentBase));
+  }
+
   /** Takes away entries in memory whose messages a newer one has replaced. */
   drop(offsets: readonly number[]): void {
     for (const offset of offsets) {
@@ -143,13 +171,14 @@ export class IndexedQueue implements StoredQueue {
 
   /** Cuts entries that point past the log's end (after a power cut). */
   cutTo(max: number): void {
+    if (this.journaled > this.persisted) this.isJournalVoid = true;
     this.max = max;
     this.assigned = max;
     this.persisted = Math.min(this.persisted, max);
+    this.journaled = this.persisted;
     this.min = Math.min(this.min, max);
-    this.#recent = [];
-    this.#recentBase = max;
-    this.isRowDirty = true;
+    this.#recent.length = Math.max(0, Math.min(this.#recent.length, max - this.#recentBase));
+    if (this.#recent.length === 0) this.#recentBase = max;
   }
 
   /**
@@ -161,13 +190,21 @@ export class IndexedQueue implements StoredQueue {
     const end = Math.min(first + blockEntryCount, this.max);
     const out = Buffer.alloc((end - first) * entrySizeBytes);
     if (stored !== undefined) out.set(stored.subarray(0, Math.min(stored.length, out.length)));
-    for (let offset = Math.max(first, this.persisted); offset < end; offset++) {
+    const from = Math.max(first, this.persisted);
+    this.encodeEntries(out, (from - first) * entrySizeBytes, from, end);
+    return out;
+  }
+
+  /** Puts entries that are in memory at `at`; answers where they end. */
+  encodeEntries(out: Buffer, at: number, from: number, end: number): number {
+    let next = at;
+    for (let offset = from; offset < end; offset++) {
       const entry = this.#recent[offset - this.#recentBase];
       assert(entry !== undefined, 'entries that are not persisted are in memory');
-      const at = putInt64(out, (offset - first) * entrySizeBytes, entry.physicalOffset);
-      putInt32(out, putInt32(out, at, entry.storeSizeBytes), entry.tagsCode);
+      next = putInt64(out, next, entry.physicalOffset);
+      next = putInt32(out, putInt32(out, next, entry.storeSizeBytes), entry.tagsCode);
     }
-    return out;
+    return next;
   }
 
   blockKey(block: number): string {
@@ -209,11 +246,15 @@ export function decodeBlock(
   const entries: IndexedEntry[] = [];
   const end = Math.min(max, from + maxCount, first + stored.length / entrySizeBytes);
   for (let offset = from; offset < end; offset++) {
-    const at = (offset - first) * entrySizeBytes;
-    const size = Math.max(0, getInt32(stored, at + 8));
-    entries.push(new IndexedEntry(offset, getInt64(stored, at), size, getInt32(stored, at + 12)));
+    entries.push(entryAt(stored, (offset - first) * entrySizeBytes, offset));
   }
   return entries;
+}
+
+/** The entry of a queue offset, from its 16 bytes. */
+export function entryAt(bytes: Uint8Array, at: number, queueOffset: number): IndexedEntry {
+  const size = Math.max(0, getInt32(bytes, at + 8));
+  return new IndexedEntry(queueOffset, getInt64(bytes, at), size, getInt32(bytes, at + 12));
 }
 
 export function hex(value: number, digits: number): string {

@@ -22,6 +22,10 @@ export class ReplacedEntries {
     this.#offsets.set(queue, known);
   }
 
+  has(queue: IndexedQueue): boolean {
+    return this.#offsets.has(queue);
+  }
+
   forget(queue: IndexedQueue): void {
     this.#offsets.delete(queue);
     this.#blocks.delete(queue);

@@ -1,6 +1,7 @@
 /** The rows of a store's database, read from its files, and what they say. Reads only, also beside a broker. */
 import type { Files } from '../../../platform/files.ts';
 import { withoutChecksum } from '../index/checked-database.ts';
+import { decodeJournalRow } from '../index/entry-journal.ts';
 import { type LevelProblem, missingFile, readLevelFolder } from '../index/level/level-folder.ts';
 import { isGenuine } from '../index/open-database.ts';
 import { blockEntryCount, decodeBlock, hex, type IndexedEntry } from '../index/queue.ts';
@@ -14,6 +15,8 @@ export interface QueueRow {
   readonly topic: string;
   readonly queueId: number;
   readonly min: number;
+  /** Entries below this are in blocks, the others in the journal. */
+  readonly blockEnd: number;
   readonly max: number;
 }
 
@@ -30,6 +33,8 @@ export class IndexRows {
   readonly keptOffset: number;
   readonly batchCount: number;
   readonly #rows: Map<string, Buffer>;
+  /** Entries that are in no block, by the number of their queue. */
+  readonly #tails = new Map<number, readonly IndexedEntry[]>();
 
   constructor(
     rows: Map<string, Buffer>,
@@ -41,12 +46,19 @@ export class IndexRows {
     this.damagedKeys = damagedKeys;
     this.rowCount = rows.size;
     let sizeBytes = 0;
+    const tails = journaled(rows);
     for (const [key, value] of rows) {
       sizeBytes += key.length + value.length;
       if (!key.startsWith('q/')) continue;
-      const { topic, queueId, min, max } = JSON.parse(value.toString('utf8')) as QueueRow; // ours
+      const row = JSON.parse(value.toString('utf8')) as QueueRow; // written by `QueueWriter`
       const number = Number.parseInt(key.slice(2), 16);
-      this.queues.set(`${topic}/${queueId}`, { number, topic, queueId, min, max });
+      const tail = tails.get(number) ?? [];
+      const entries = tail.filter((entry) => entry.queueOffset >= row.max);
+      this.#tails.set(number, entries);
+      const { topic, queueId, min, max } = row;
+      const end = (entries.at(-1)?.queueOffset ?? max - 1) + 1;
+      const queue = { number, topic, queueId, min: Math.min(min, end), blockEnd: max, max: end };
+      this.queues.set(`${topic}/${queueId}`, queue);
     }
     this.sizeBytes = sizeBytes;
     const position = rows.get('m/dispatched')?.toString('utf8').split(' ').map(Number) ?? [];
@@ -60,19 +72,26 @@ export class IndexRows {
   /** The entries of a queue from its first to its last; undefined in the place of a block that is missing. */
   *entries(queue: QueueRow): Generator<IndexedEntry | undefined> {
     const first = Math.floor(queue.min / blockEntryCount);
-    for (let block = first; block * blockEntryCount < queue.max; block++) {
+    for (let block = first; ; block++) {
       const from = Math.max(queue.min, block * blockEntryCount);
+      if (from >= queue.blockEnd) break;
       const stored = this.#rows.get(blockKey(queue, block));
       if (stored === undefined) yield undefined;
-      else yield* decodeBlock(stored, block, from, blockEntryCount, queue.max);
+      else yield* decodeBlock(stored, block, from, blockEntryCount, queue.blockEnd);
+    }
+    for (const entry of this.#tails.get(queue.number) ?? []) {
+      if (entry.queueOffset >= queue.min) yield entry;
     }
   }
 
   entry(queue: QueueRow, queueOffset: number): IndexedEntry | undefined {
+    if (queueOffset >= queue.blockEnd) {
+      return this.#tails.get(queue.number)?.[queueOffset - queue.blockEnd];
+    }
     const block = Math.floor(queueOffset / blockEntryCount);
     const stored = this.#rows.get(blockKey(queue, block));
     if (stored === undefined) return undefined;
-    return decodeBlock(stored, block, queueOffset, 1, queue.max)[0];
+    return decodeBlock(stored, block, queueOffset, 1, queue.blockEnd)[0];
   }
 
   /** The broker's own state: keys without `s/`. */
@@ -81,6 +100,19 @@ export class IndexRows {
       if (key.startsWith(`s/${prefix}`)) yield [key.slice(2), value];
     }
   }
+}
+
+/** Entries of the journal by the number of their queue, in their order. */
+function journaled(rows: ReadonlyMap<string, Buffer>): Map<number, IndexedEntry[]> {
+  const tails = new Map<number, IndexedEntry[]>();
+  for (const key of [...rows.keys()].filter((one) => one.startsWith('j/')).toSorted()) {
+    for (const { queueNumber, entries } of decodeJournalRow(rows.get(key) ?? Buffer.alloc(0))) {
+      const tail = tails.get(queueNumber) ?? [];
+      tail.push(...entries);
+      tails.set(queueNumber, tail);
+    }
+  }
+  return tails;
 }
 
 function blockKey(queue: QueueRow, block: number): string {
