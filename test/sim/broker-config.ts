@@ -23,6 +23,8 @@ export interface BrokerConfig {
   readonly hasRetention: boolean;
   readonly retentionMs: number;
   readonly retentionBytes: number;
+  /** The topics of `keyedKinds` keep the newest message of each of so many keys; 0: all. */
+  readonly keyCount: number;
 }
 
 /** Kinds whose consumers pop; those of `pull` keep offsets of their own. */
@@ -34,6 +36,20 @@ export const poppedKinds: readonly PoppedKind[] = [
   'priority',
 ];
 export const kinds: readonly MessageKind[] = [...poppedKinds, 'pull'];
+
+/** Kinds whose topics are compacted in some runs. */
+const keyedKinds: readonly MessageKind[] = ['normal', 'pull'];
+
+/** Attributes of the topic of a kind. */
+export function attributesOf(kind: MessageKind, keyCount: number): Record<string, string> {
+  if (kind === 'priority') return { 'message.type': 'PRIORITY' };
+  return keyCount > 0 && keyedKinds.includes(kind) ? { 'cleanup.policy': 'COMPACTION' } : {};
+}
+
+/** The key of a message of that kind; '' where it has none. */
+export function drawKey(kind: MessageKind, keyCount: number, random: SimRandom): string {
+  return keyCount > 0 && keyedKinds.includes(kind) ? `key-${random.below(keyCount)}` : '';
+}
 
 export function topicOfKind(kind: MessageKind): string {
   return `topic-${kind}`;
@@ -66,5 +82,6 @@ export function drawBrokerConfig(random: SimRandom): BrokerConfig {
     hasRetention,
     retentionMs: random.pick([1_000, 20_000, 300_000, 3_600_000_000]),
     retentionBytes: random.pick([32 << 10, 100 << 10, 2 ** 40, 2 ** 40]),
+    keyCount: random.chance(0.3) ? random.pick([1, 4, 20]) : 0,
   };
 }

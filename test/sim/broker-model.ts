@@ -17,6 +17,8 @@ export interface SimMessage {
   readonly queueId: number;
   /** Message group of FIFO messages. */
   readonly group: string;
+  /** Of a compacted topic: it is owed until a newer one of its key is sent; '' otherwise. */
+  readonly key: string;
   /** What the producer of a transaction decides, each time that it is asked. */
   readonly decision: 'COMMIT' | 'ROLLBACK';
   readonly sentAtUs: number;
@@ -28,6 +30,8 @@ export interface SimMessage {
   state: SendState;
   /** Its queue offset once known; -1 before. */
   queueOffset: number;
+  /** The same as its producer heard it; the newest of a key may move behind it. */
+  sentOffset: number;
   deliveryCount: number;
   /** Somebody asked to acknowledge it, or it reached the dead letters. */
   isDone: boolean;
@@ -83,17 +87,20 @@ export class BrokerModel {
     readonly topic: string;
     readonly queueId: number;
     readonly group: string;
+    readonly key?: string;
     readonly decision: 'COMMIT' | 'ROLLBACK';
     readonly sentAtUs: number;
   }): SimMessage {
     const message: SimMessage = {
       ...fields,
+      key: fields.key ?? '',
       number: this.messages.length,
       transactionId: '',
       dueUs: 0,
       recall: 'none',
       state: 'pending',
       queueOffset: -1,
+      sentOffset: -1,
       deliveryCount: 0,
       isDone: false,
       ackedBy: 0,
@@ -127,6 +134,8 @@ export class BrokerModel {
     for (const message of this.messages) {
       if (message.topic !== topic || message.queueId !== queueId || message.isExpired) continue;
       if (message.queueOffset < 0 || message.queueOffset >= minOffset) continue;
+      // The newest of a key is moved, the others do not matter.
+      if (message.key !== '') continue;
       check(
         this.#mayBeGone(message, nowUs),
         `message ${message.number} at ${message.queueOffset} of ${topic}/${queueId} was deleted too soon`,
@@ -142,9 +151,28 @@ export class BrokerModel {
   /** Whether somebody must still receive it. */
   isOwed(message: SimMessage, nowUs: number): boolean {
     if (message.state !== 'acked' || message.isDone || message.isExpired) return false;
-    if (isTakenBack(message)) return false;
+    if (isTakenBack(message) || this.#isReplaced(message)) return false;
     // Where a message was that nobody has seen yet is not known to all.
     return !(message.queueOffset < 0 && this.#mayBeGone(message, nowUs));
+  }
+
+  /** Whether a newer message of its key may have taken its place. */
+  #isReplaced({ key, topic, queueId, number }: SimMessage): boolean {
+    if (key === '') return false;
+    return this.messages.some(
+      (one) =>
+        one.number > number &&
+        one.key === key &&
+        one.topic === topic &&
+        one.queueId === queueId &&
+        one.state !== 'refused',
+    );
+  }
+
+  /** The newest of its key, it was appended once more before its segment went. */
+  #hasMoved(message: SimMessage, queueOffset: number): boolean {
+    if (message.key === '' || queueOffset === message.queueOffset) return false;
+    return queueOffset >= message.sentOffset && this.#retentionUs < Number.POSITIVE_INFINITY;
   }
 
   /** One answer of a receive, in its order, from the process `incarnation`. */
@@ -155,6 +183,10 @@ export class BrokerModel {
     const inBatch = new Set<SimMessage>();
     for (const { message, attempt, queueOffset } of batch) {
       const name = `message ${message.number} (${message.kind})`;
+      if (this.#hasMoved(message, queueOffset)) {
+        // Another message with the same content.
+        Object.assign(message, { queueOffset, ackedBy: 0, seenBy: 0, attempt: 0 });
+      }
       this.#checkSeen(message, queueOffset);
       const isRolledBack = message.kind === 'transaction' && message.decision === 'ROLLBACK';
       check(!isRolledBack, `${name} is delivered though it is rolled back`);
@@ -190,7 +222,9 @@ export class BrokerModel {
       `${name} is delivered before its send was answered`,
     );
     check(
-      message.queueOffset < 0 || message.queueOffset === queueOffset,
+      message.queueOffset < 0 ||
+        message.queueOffset === queueOffset ||
+        this.#hasMoved(message, queueOffset),
       `${name} is at ${queueOffset}, was at ${message.queueOffset}`,
     );
   }
@@ -257,7 +291,9 @@ export class BrokerModel {
     for (const message of this.messages) {
       if (message.topic !== topic || message.queueId !== queueId) continue;
       if (message.queueOffset < 0 || message.queueOffset >= committed) continue;
-      if (message.isDone || message.isExpired) continue;
+      if (message.isDone || message.isExpired || this.#isReplaced(message)) continue;
+      // It may have been moved.
+      if (message.key !== '' && this.#retentionUs < Number.POSITIVE_INFINITY) continue;
       check(
         this.isGivenUp(message),
         `the offset of ${topic}/${queueId} is ${committed}, message ${message.number} at ${message.queueOffset} is not consumed`,

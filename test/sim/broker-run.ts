@@ -10,6 +10,7 @@ import { defaultGroup } from '../../src/server/broker/groups/group-table.ts';
 import { readWrite, topicOf } from '../../src/server/broker/topics/topic-table.ts';
 import { LogStore } from '../../src/server/store/log-store.ts';
 import {
+  attributesOf,
   type BrokerConfig,
   drawBrokerConfig,
   kinds,
@@ -192,6 +193,7 @@ export class BrokerRun {
         journalEntryCount: 32,
         journalRowCount: 8,
         retentionIntervalMs: 1_000,
+        compactionDelayMs: 3_000,
       },
     });
     const broker = new Broker({
@@ -223,8 +225,9 @@ export class BrokerRun {
       const topic = topicOfKind(kind);
       // A topic that came back without the index has as many queues as had messages.
       const known = await broker.getTopic(topic);
-      if (known?.writeQueueCount === this.config.queueCount) continue;
-      const attributes = kind === 'priority' ? { 'message.type': 'PRIORITY' } : {};
+      const attributes = attributesOf(kind, this.config.keyCount);
+      const isSame = known?.attributes['cleanup.policy'] === attributes['cleanup.policy'];
+      if (isSame && known?.writeQueueCount === this.config.queueCount) continue;
       await broker.putTopic(topicOf(topic, this.config.queueCount, readWrite, attributes));
     }
     const group = { ...defaultGroup(popGroup), retryCountMax: this.config.retryCountMax };

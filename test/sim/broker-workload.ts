@@ -12,6 +12,7 @@ import type {
 } from '../../src/server/broker/api.ts';
 import {
   type BrokerConfig,
+  drawKey,
   kinds,
   popGroup,
   producerGroup,
@@ -102,8 +103,10 @@ export class BrokerWorkload {
     const decision = random.chance(0.5) ? 'COMMIT' : 'ROLLBACK';
     const group = kind === 'fifo' ? `group-${groupNumber}` : '';
     const sentAtUs = this.#scheduler.nowUs;
-    const message = this.#model.sent({ kind, topic, queueId, group, decision, sentAtUs });
+    const key = drawKey(kind, this.#config.keyCount, random);
+    const message = this.#model.sent({ kind, topic, queueId, group, key, decision, sentAtUs });
     const properties: Record<string, string> = { UNIQ_KEY: `sim-${message.number}` };
+    if (key !== '') properties['KEYS'] = key;
     if (kind === 'fifo') properties['__SHARDINGKEY'] = group;
     if (kind === 'transaction') properties['TRAN_MSG'] = 'true';
     if (kind === 'priority') properties['_SYS_MSG_PRIORITY_'] = String(queueId);
@@ -123,6 +126,7 @@ export class BrokerWorkload {
       if (kind === 'delay') return this.#recallMaybe(server, message, one, random);
       if (kind !== 'transaction') {
         message.queueOffset = one.queueOffset;
+        message.sentOffset = one.queueOffset;
         return;
       }
       // A third leaves the decision to the check.

@@ -51,6 +51,7 @@ async function makeShort(seed: number): Promise<void> {
 
 async function runAll(): Promise<void> {
   const beganMs = performance.now();
+  const beganCpu = process.cpuUsage();
   const sum = { failed: 0, acked: 0, deaths: 0, events: 0, simulatedMs: 0 };
   for (let seed = from; seed < from + count; seed += 1) {
     const run = make(seed, given);
@@ -70,11 +71,13 @@ async function runAll(): Promise<void> {
     }
   }
   const tookMs = performance.now() - beganMs;
+  const cpu = process.cpuUsage(beganCpu);
+  const cpuMs = (cpu.user + cpu.system) / 1_000;
   process.exitCode = sum.failed > 0 ? 1 : 0;
   out(
     `${count} seeds, ${sum.failed} failed; ${sum.acked} messages acknowledged, ${sum.deaths} deaths, ` +
       `${sum.events} events, ${(sum.simulatedMs / 3_600_000).toFixed(2)} simulated hours in ` +
-      `${(tookMs / 1000).toFixed(1)} s (${Math.round(sum.simulatedMs / tookMs)} times real time)`,
+      `${(tookMs / 1000).toFixed(1)} s, ${(cpuMs / 1000).toFixed(1)} s of CPU (${Math.round(sum.simulatedMs / cpuMs)} times real time)`,
   );
 }
 
