@@ -111,6 +111,7 @@ export class CommitLog {
       sizeBytes,
       stepMinBytes: this.#tuning.allocateStepMinBytes,
       stepMaxBytes: this.#tuning.allocateStepMaxBytes,
+      isSynced: this.#options.flush === 'sync',
     });
   }
 

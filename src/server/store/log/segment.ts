@@ -28,6 +28,7 @@ export class Segment {
   #stepBytes: number;
   #extending: Promise<void> | undefined = undefined;
   readonly #stepMaxBytes: number;
+  readonly #isSynced: boolean;
 
   constructor(options: {
     readonly files: Files;
@@ -36,6 +37,8 @@ export class Segment {
     readonly sizeBytes: number;
     readonly stepMinBytes: number;
     readonly stepMaxBytes: number;
+    /** Whether writes will be synced one by one, see `#fill`. */
+    readonly isSynced: boolean;
   }) {
     this.#files = options.files;
     this.#folder = options.folder;
@@ -43,6 +46,7 @@ export class Segment {
     this.sizeBytes = options.sizeBytes;
     this.#stepBytes = options.stepMinBytes;
     this.#stepMaxBytes = options.stepMaxBytes;
+    this.#isSynced = options.isSynced;
   }
 
   get path(): string {
@@ -99,7 +103,10 @@ export class Segment {
   async #fill(begin: number, end: number): Promise<void> {
     const file = this.#open();
     for (let at = begin; at < end; at += zeros.length) {
-      await file.write(zeros.subarray(0, Math.min(zeros.length, end - at)), at);
+      const part = zeros.subarray(0, Math.min(zeros.length, end - at));
+      // Else the system finds blocks for them only with what is written there, and notes that in its journal each time.
+      if (this.#isSynced && file.writeSynced !== undefined) await file.writeSynced(part, at);
+      else await file.write(part, at);
     }
   }
 
