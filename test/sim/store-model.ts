@@ -234,8 +234,11 @@ export async function verifyStore(
     }
     const of = `message ${message.number} of ${message.topic}/${message.queueId}@${message.queueOffset}`;
     // What is only not shown any more comes back with an index that is built again.
-    if (mayBeGone(model, message, newest, options.nowUs)) continue;
     const isPowerCut = message.ackedAtUs >= options.keptUntilUs;
+    if (mayBeGone(model, message, newest, options.nowUs)) {
+      if (isPowerCut) message.state = 'unknown';
+      continue;
+    }
     check(isPowerCut, `${of} ${message.key} was acknowledged and is gone`);
     message.state = 'lost';
   }

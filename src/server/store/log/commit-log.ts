@@ -271,21 +271,36 @@ export class CommitLog {
     }
   }
 
-  async #syncSegment(segment: Segment): Promise<void> {
-    // First, as more may be written to it meanwhile; one that fails is final.
+  #syncSegment(segment: Segment): Promise<void> {
+    return this.#inTurn(() => this.#datasync(segment));
+  }
+
+  async #datasync(segment: Segment): Promise<void> {
+    // First, as more may be written to it meanwhile.
     this.#unsynced.delete(segment);
-    await segment.datasync();
+    try {
+      await segment.datasync();
+    } catch (error) {
+      throw this.#fail(error);
+    }
+  }
+
+  /** Syncs one after the other: what the one before takes is not on the disk until that has ended well. */
+  #inTurn(sync: () => Promise<void>): Promise<void> {
+    const next = this.#syncing.then(() => {
+      if (this.#failure !== undefined) throw this.#failure;
+      return sync();
+    });
+    this.#syncing = next.catch(() => undefined); // `next` itself tells its caller
+    return next;
   }
 
   /** Syncs everything written, which reaches up to `endOffset`. */
   #syncAll(endOffset: number): Promise<void> {
-    // One after the other: what the one before takes is not on the disk until that has ended.
-    const next = this.#syncing.then(async () => {
-      for (const segment of [...this.#unsynced]) await this.#syncSegment(segment);
+    return this.#inTurn(async () => {
+      for (const segment of [...this.#unsynced]) await this.#datasync(segment);
       this.#syncedOffset = Math.max(this.#syncedOffset, endOffset);
     });
-    this.#syncing = next.catch(() => undefined); // `next` itself tells its caller
-    return next;
   }
 
   /** Resolves when everything encoded so far has been kept or refused, and what is kept is on the disk. */
@@ -345,6 +360,7 @@ export class CommitLog {
   }
 
   #fail(cause: unknown): RmqError {
+    if (cause === this.#failure && this.#failure !== undefined) return this.#failure;
     const text = cause instanceof Error ? cause.message : String(cause);
     this.#failure ??= new RmqError('STORE_FAILED', `the commit log cannot be written: ${text}`, {
       hint: 'messages acknowledged so far are kept; mend the disk and restart the broker',
