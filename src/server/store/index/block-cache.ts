@@ -1,7 +1,7 @@
 /**
  * Blocks of index entries that were read from the database, for consumers that catch up: they read a queue from
  * front to back, and a read of the database costs more than all else of a pull. Only blocks that are full,
- * which never change.
+ * which change only when a queue is compacted, and are dropped from here then.
  */
 import type { IndexedQueue } from './queue.ts';
 
@@ -25,6 +25,9 @@ export class BlockCache {
     return run?.blocks[block - run.first];
   }
 
+  /** Goes up with every `delete`: who read blocks meanwhile has read what may be no more. */
+  deletionCount = 0;
+
   /** Consecutive blocks, in place of those that the queue had. */
   set(queue: IndexedQueue, first: number, blocks: readonly Uint8Array[]): void {
     this.#runs.delete(queue);
@@ -35,10 +38,12 @@ export class BlockCache {
   }
 
   delete(queue: IndexedQueue): void {
+    this.deletionCount++;
     this.#runs.delete(queue);
   }
 
   clear(): void {
+    this.deletionCount++;
     this.#runs.clear();
   }
 }

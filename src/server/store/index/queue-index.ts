@@ -407,11 +407,11 @@ export class QueueIndex {
     maxCount: number,
   ): Promise<readonly IndexedEntry[]> {
     const keys = Array.from({ length: count }, (_, index) => queue.blockKey(first + index));
+    const { deletionCount } = this.#blocks;
     const blocks = await this.#database.getFirst(keys);
     const [stored] = blocks;
     if (stored === undefined) return [];
-    // A topic deleted meanwhile may be made again, but its queues are others then.
-    this.#blocks.set(queue, first, blocks);
+    if (this.#blocks.deletionCount === deletionCount) this.#blocks.set(queue, first, blocks);
     return decodeBlock(stored, first, from, maxCount, Math.min(queue.persisted, queue.max));
   }
 

@@ -73,4 +73,8 @@ test('the queues read longest ago are forgotten', () => {
   expect(cache.get(last, 3)).toEqual(Buffer.of(1));
   expect(cache.get(last, 2)).toBeUndefined();
   expect(cache.get(last, 4)).toBeUndefined();
+  const { deletionCount } = cache;
+  cache.delete(last);
+  expect(cache.get(last, 3)).toBeUndefined();
+  expect(cache.deletionCount).not.toBe(deletionCount);
 });
