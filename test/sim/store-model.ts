@@ -267,7 +267,7 @@ function mayBeGone(
   if (last !== undefined) return last > number;
   // What deleted its key may be gone as well.
   return model.queueOf(`${topic}/${queueId}`).some((one) => {
-    const isKept = one.state === 'acked' || one.state === 'kept';
+    const isKept = one.state !== 'refused' && one.state !== 'lost';
     const isBehind = one.key === key && one.number > number;
     return isKept && isBehind && one.isDeletion && model.mayBeDeleted(one, nowUs);
   });

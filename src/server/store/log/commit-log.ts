@@ -59,6 +59,7 @@ export class CommitLog {
   #slowUntilMs = 0;
   #syncTimer: Timer | undefined = undefined;
   #syncing: Promise<void> = Promise.resolve();
+  #hasSyncFailed = false;
   readonly #unsynced = new Set<Segment>();
   readonly #options: LogStoreOptions;
   readonly #tuning: StoreTuning;
@@ -281,14 +282,18 @@ export class CommitLog {
     try {
       await segment.datasync();
     } catch (error) {
+      this.#hasSyncFailed = true;
       throw this.#fail(error);
     }
   }
 
-  /** Syncs one after the other: what the one before takes is not on the disk until that has ended well. */
+  /**
+   * Syncs one after the other: what the one before takes is not on the disk until that has ended well. After a
+   * write that failed what has been kept is synced all the same.
+   */
   #inTurn(sync: () => Promise<void>): Promise<void> {
     const next = this.#syncing.then(() => {
-      if (this.#failure !== undefined) throw this.#failure;
+      if (this.#hasSyncFailed && this.#failure !== undefined) throw this.#failure;
       return sync();
     });
     this.#syncing = next.catch(() => undefined); // `next` itself tells its caller
