@@ -9,9 +9,12 @@ import type {
   PhysicalOffset,
   QueueOffset,
 } from '../../src/protocol/message/message.ts';
+import { findPropertyRange } from '../../src/protocol/message/properties.ts';
+import { PropertyScan } from '../../src/protocol/message/property-scan.ts';
 import {
   decodeRecord,
   encodeRecord,
+  encodeStoredMessages,
   RecordPlacement,
   recordSizeBytes,
 } from '../../src/protocol/message/record.ts';
@@ -106,6 +109,53 @@ async function codec(): Promise<void> {
       'JSON.parse of the same',
       () => {
         for (let i = 0; i < count; i += 1) JSON.parse(json);
+      },
+    ],
+  );
+}
+
+/** What is asked of each message that comes in, and how messages go out to who pulls. */
+async function passing(): Promise<void> {
+  const properties = Buffer.from(
+    `UNIQ_KEY\u0001${'0'.repeat(34)}\u0002WAIT\u0001true\u0002TAGS\u0001a\u0002KEYS\u0001k1 k2\u0002CLUSTER\u0001DefaultCluster\u0002MSG_REGION\u0001DefaultRegion\u0002`,
+  );
+  const names = ['UNIQ_KEY', 'KEYS', 'TAGS', 'TRAN_MSG', 'POP_CK', 'DELAY'];
+  const scan = new PropertyScan();
+  const count = 20_000;
+  await compare(
+    'properties: one pass',
+    count,
+    () => {
+      for (let i = 0; i < count; i += 1) scan.read(properties);
+    },
+    [
+      `a pass for each of ${names.length}`,
+      () => {
+        for (let i = 0; i < count; i += 1)
+          for (const name of names) findPropertyRange(properties, name);
+      },
+    ],
+  );
+  const draft = draftOf(128);
+  const topic = Buffer.from(draft.topic);
+  const placement = new RecordPlacement(host, true);
+  const size = recordSizeBytes(draft, topic.length, placement);
+  const bytes = Buffer.alloc(size);
+  encodeRecord(bytes, 0, draft, topic, placement);
+  const records = Array.from({ length: 32 }, () => decodeRecord(bytes, 0, size)).filter(
+    (record) => record !== undefined,
+  );
+  const copies = records.map((record) => ({ ...record }));
+  await compare(
+    'pull: 32 records as they lie',
+    count / 32,
+    () => {
+      for (let i = 0; i < count / 32; i += 1) encodeStoredMessages(records);
+    },
+    [
+      'encoded anew',
+      () => {
+        for (let i = 0; i < count / 32; i += 1) encodeStoredMessages(copies);
       },
     ],
   );
@@ -238,5 +288,6 @@ async function brokers(): Promise<void> {
 }
 
 await codec();
+await passing();
 await queues();
 await brokers();
