@@ -251,7 +251,10 @@ export class BrokerRun {
       producers.push(this.#workload.produce(up, endUs));
     }
     await Promise.all(producers);
-    await this.#sleep(this.#random.below(this.#random.pick([1, 50, 5_000]) * 1_000));
+    const { hasRetention, retentionMs } = this.config;
+    const rests = [1, 50, 5_000];
+    if (hasRetention) rests.push(Math.min(1_200_000, retentionMs * 2));
+    await this.#sleep(this.#random.below(this.#random.pick(rests) * 1_000));
     if (incarnation.isAlive) await this.#orDeath(up.ports, this.#checkOffsets(up));
   }
 
