@@ -53,6 +53,8 @@ export interface LoadOptions {
   readonly path: string;
   readonly message: (sequence: number) => Uint8Array;
   readonly inFlight: number;
+  /** Called for each answer in place of the next call of this connection. */
+  readonly next?: () => void;
 }
 
 /** One connection under load, from `start` until `stop`. */
@@ -87,6 +89,12 @@ export class GrpcLoad {
   start(): void {
     this.#isRunning = true;
     for (let i = 0; i < this.#options.inFlight; i += 1) this.#call();
+    this.#flush();
+  }
+
+  /** One call more, beside those that repeat themselves. */
+  callOnce(): void {
+    this.#call();
     this.#flush();
   }
 
@@ -145,8 +153,10 @@ export class GrpcLoad {
     this.#underWay -= 1;
     this.doneCount += 1;
     if (!this.#answered.delete(streamId)) this.failedCount += 1;
-    if (this.#isRunning) this.#call();
-    else if (this.#underWay === 0) this.#whenIdle?.();
+    if (!this.#isRunning) {
+      if (this.#underWay === 0) this.#whenIdle?.();
+    } else if (this.#options.next !== undefined) this.#options.next();
+    else this.#call();
   }
 
   #flush(): void {

@@ -204,31 +204,32 @@ async function queues(): Promise<void> {
   wheel.clear();
 }
 
-/** Sends `count` messages, `inFlight` at a time; resolves when all are kept. */
+/** Sends `count` messages, `inFlight` batches at a time; resolves when all are kept. */
 function sendAll(
   broker: Broker,
   draft: MessageDraft,
   count: number,
   inFlight: number,
+  batchCount = 1,
 ): Promise<void> {
   return new Promise((resolve, reject) => {
     let sent = 0;
     let done = 0;
     const request = {
-      drafts: [draft],
+      drafts: Array.from({ length: batchCount }, () => draft),
       producerGroup: 'bench',
       createFrom: { topic: 'TBW102', queueCount: 1 },
     };
     const next = (): void => {
-      sent += 1;
+      sent += batchCount;
       broker.send(request, (result: readonly SendResult[] | Error) => {
         if (result instanceof Error) return reject(result);
-        done += 1;
-        if (done === count) resolve();
+        done += batchCount;
+        if (done >= count) resolve();
         else if (sent < count) next();
       });
     };
-    for (let i = 0; i < Math.min(inFlight, count); i += 1) next();
+    for (let i = 0; i < inFlight && sent < count; i += 1) next();
   });
 }
 
@@ -283,6 +284,19 @@ async function brokers(): Promise<void> {
     () => popAll(written.broker, `g${round++}`, count),
     ['send, written only', () => sendAll(written.broker, draft, count, 64)],
   );
+  const indexed = await startBroker('async', 'level');
+  const keyed = {
+    ...draftOf(128),
+    properties: Buffer.from(`UNIQ_KEY\u0001${'0'.repeat(32)}\u0002`),
+  };
+  const many = 64_000;
+  await compare(
+    'broker: send 32 of 128 B, index on disk',
+    many,
+    () => sendAll(indexed.broker, keyed, many, 4, 32),
+    ['index in memory', () => sendAll(written.broker, keyed, many, 4, 32)],
+  );
+  await indexed.stop();
   await synced.stop();
   await written.stop();
 }

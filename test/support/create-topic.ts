@@ -10,21 +10,31 @@ const updateAndCreateTopic = 17; // facts/remoting.md §2.3
 export async function createTopic(broker: string, topic: string, queueCount = 1): Promise<void> {
   const client = new RemotingClient({ network: nodeNetwork, clock: nodeClock });
   try {
-    const header = createTopicHeader.encode({
-      topic,
-      defaultTopic: 'TBW102',
-      readQueueCount: queueCount,
-      writeQueueCount: queueCount,
-      permission: 6,
-      filterType: 'SINGLE_TAG',
-      systemFlag: 0,
-      isOrdered: false,
-      attributes: '+message.type=NORMAL',
-    });
-    const options = { timeoutMs: 5000 };
-    const answer = await client.invoke(broker, updateAndCreateTopic, header, undefined, options);
-    if (answer.code !== 0) throw new Error(`creating ${topic}: ${answer.code} ${answer.remark}`);
+    await createTopicWith(client, broker, topic, queueCount);
   } finally {
     await client.close();
   }
+}
+
+/** The same over a connection that is there. */
+export async function createTopicWith(
+  client: RemotingClient,
+  broker: string,
+  topic: string,
+  queueCount: number,
+): Promise<void> {
+  const header = createTopicHeader.encode({
+    topic,
+    defaultTopic: 'TBW102',
+    readQueueCount: queueCount,
+    writeQueueCount: queueCount,
+    permission: 6,
+    filterType: 'SINGLE_TAG',
+    systemFlag: 0,
+    isOrdered: false,
+    attributes: '+message.type=NORMAL',
+  });
+  const options = { timeoutMs: 5000 };
+  const answer = await client.invoke(broker, updateAndCreateTopic, header, undefined, options);
+  if (answer.code !== 0) throw new Error(`creating ${topic}: ${answer.code} ${answer.remark}`);
 }

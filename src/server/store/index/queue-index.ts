@@ -159,7 +159,9 @@ export class QueueIndex {
     const numbered = new Map<number, IndexedQueue>();
     for await (const [key, value] of this.#database.iterator({ gte: 'q/', lt: 'q0' })) {
       const row = JSON.parse(text(value)) as QueueRow; // written by `QueueWriter`
-      const queue = new IndexedQueue(row.topic, row.queueId, Number.parseInt(key.slice(2), 16));
+      const number = Number.parseInt(key.slice(2), 16);
+      const sibling = this.#queues.get(row.topic)?.find((one) => one !== undefined);
+      const queue = new IndexedQueue(sibling?.topic ?? row.topic, row.queueId, number, sibling);
       queue.restore(row.min, row.max);
       this.#add(queue);
       numbered.set(queue.number, queue);
@@ -218,9 +220,11 @@ export class QueueIndex {
 
   queue(topic: string, queueId: number): IndexedQueue {
     assert(queueId >= 0 && queueId < queueIdMax, 'a queue has an id that a topic can have');
-    const known = this.#queues.get(topic)?.[queueId];
+    const siblings = this.#queues.get(topic);
+    const known = siblings?.[queueId];
     if (known !== undefined) return known;
-    const queue = new IndexedQueue(topic, queueId, this.#nextNumber++);
+    const sibling = siblings?.find((one) => one !== undefined);
+    const queue = new IndexedQueue(topic, queueId, this.#nextNumber++, sibling);
     this.#add(queue);
     return queue;
   }

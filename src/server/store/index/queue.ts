@@ -66,11 +66,12 @@ export class IndexedQueue implements StoredQueue {
   /** Whether `#recent` may have entries of lost records. */
   #hasLost = false;
 
-  constructor(topic: string, queueId: number, number: number) {
+  /** `sibling`: another queue of the topic. */
+  constructor(topic: string, queueId: number, number: number, sibling?: IndexedQueue) {
     this.topic = topic;
     this.queueId = queueId;
     this.number = number;
-    this.topicBytes = Buffer.from(topic, 'utf8');
+    this.topicBytes = sibling?.topicBytes ?? ownBytes(topic);
   }
 
   get minOffset(): QueueOffset {
@@ -218,6 +219,13 @@ export class IndexedQueue implements StoredQueue {
   get rowKey(): string {
     return `q/${hex(this.number, 8)}`;
   }
+}
+
+/** In memory of its own: a view of Node's pool would hold a whole slab for as long as the queue lives. */
+function ownBytes(text: string): Buffer {
+  const bytes = Buffer.allocUnsafeSlow(Buffer.byteLength(text, 'utf8'));
+  bytes.write(text, 'utf8');
+  return bytes;
 }
 
 /** The stored block without the entries at these offsets, those that lie in it. */
