@@ -62,13 +62,16 @@ export class NameServer {
       }),
       isReady: () => this.#isReady,
     };
-    const watched = registrationHandlers(parts).map(([code, handler]): [number, RequestHandler] => [
-      code,
-      (request, answer) => {
-        this.#watch(request.session);
-        return handler(request, answer);
-      },
-    ]);
+    const taken = new WeakMap();
+    const watched = registrationHandlers({ ...parts, taken }).map(
+      ([code, handler]): [number, RequestHandler] => [
+        code,
+        (request, answer) => {
+          this.#watch(request.session);
+          return handler(request, answer);
+        },
+      ],
+    );
     return new Map([...watched, ...queryHandlers(parts)]);
   }
 

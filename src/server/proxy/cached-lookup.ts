@@ -11,6 +11,8 @@ import type { Reply } from '../../util/reply.ts';
 /** Values not asked for in this long are forgotten. */
 const unusedMs = 60_000;
 const countMax = 100_000;
+/** Values looked up again in one go: of 10,000, all at once would hold up everything else for half a second. */
+const refreshCountMax = 250;
 
 class Entry<T> {
   value: T | undefined = undefined;
@@ -74,13 +76,24 @@ export class CachedLookup<T> {
     for (const entry of this.#entries.values()) entry.isFresh = false;
   }
 
-  /** Looks up again what is in use and not new; forgets what is not used. */
+  /** Looks up again what is in use and not new, some, those of long ago first; forgets what is not used. */
   refresh(): void {
     const nowMs = this.#clock.monotonicMs();
+    let count = 0;
     for (const [name, entry] of this.#entries) {
       if (nowMs - entry.usedAtMs > unusedMs && !entry.isLooking) this.#entries.delete(name);
-      else if (nowMs - entry.lookedAtMs >= this.#refreshAfterMs) this.#start(name, entry);
+      else if (count < refreshCountMax && this.#isDue(entry, nowMs)) {
+        count++;
+        // What was looked up last comes last.
+        this.#entries.delete(name);
+        this.#entries.set(name, entry);
+        this.#start(name, entry);
+      }
     }
+  }
+
+  #isDue(entry: Entry<T>, nowMs: number): boolean {
+    return !entry.isLooking && nowMs - entry.lookedAtMs >= this.#refreshAfterMs;
   }
 
   #start(name: string, entry: Entry<T>): void {

@@ -280,3 +280,19 @@ test('proxies report beside brokers, and both are listed', async () => {
   await ask(RequestCode.RMQ_UNREGISTER_PROXY, proxy);
   expect(await names()).toEqual(['broker-a']);
 });
+
+test('a registration that repeats the last one keeps the broker alive, and brings back what was taken away', async () => {
+  const { ask } = await start();
+  await register(ask);
+  await register(ask);
+  const members = await ask(RequestCode.RMQ_CLUSTER_MEMBERS);
+  expect(members.body.toString()).toContain('broker-a');
+  await ask(RequestCode.DELETE_TOPIC_IN_NAMESRV, { topic: 'orders' });
+  expect((await ask(RequestCode.GET_ROUTEINFO_BY_TOPIC, { topic: 'orders' })).code).toBe(17);
+  await register(ask);
+  expect((await ask(RequestCode.GET_ROUTEINFO_BY_TOPIC, { topic: 'orders' })).code).toBe(0);
+  await register(ask, { topics: ['bills'], counter: 2, more: { isComplete: 'true' } });
+  await register(ask, { topics: ['bills', 'orders'], counter: 2, port: 10_912, id: 1 });
+  const route = await ask(RequestCode.GET_ROUTEINFO_BY_TOPIC, { topic: 'bills' });
+  expect(route.body.toString()).toContain('10912');
+});
