@@ -4,7 +4,7 @@ import {
   Code,
   decodeSendMessageResponse,
   encodeSendMessageRequest,
-  MessageType,
+  type MessageInit,
 } from '../../src/protocol/grpc/generated/messages.ts';
 
 const method = '/apache.rocketmq.v2.MessagingService/SendMessage';
@@ -20,21 +20,15 @@ export class GrpcSender {
     this.#metadata.set('x-mq-client-id', 'crash-producer');
   }
 
-  /** `gone`: no answer came, so nobody knows. */
+  /** `gone`: no answer came, so nobody knows. Else the status, `OK` or what was wrong. */
   send(
     topic: string,
-    messageId: string,
     body: Buffer,
-    reply: (outcome: 'acked' | 'refused' | 'gone') => void,
+    systemProperties: MessageInit['systemProperties'],
+    reply: (outcome: string) => void,
   ): void {
     const request = encodeSendMessageRequest({
-      messages: [
-        {
-          topic: { name: topic },
-          body,
-          systemProperties: { messageId, messageType: MessageType.NORMAL },
-        },
-      ],
+      messages: [{ topic: { name: topic }, body, systemProperties }],
     });
     this.#client.makeUnaryRequest(
       method,
@@ -45,7 +39,8 @@ export class GrpcSender {
       { deadline: Date.now() + 10_000 },
       (error, answer) => {
         if (error !== null || answer === undefined) return reply('gone');
-        reply(answer.status?.code === Code.OK ? 'acked' : 'refused');
+        const { code = 0, message = '' } = answer.status ?? {};
+        reply(code === Code.OK ? 'OK' : `${code} ${message}`);
       },
     );
   }

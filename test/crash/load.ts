@@ -1,82 +1,75 @@
 /**
  * The load of a crash test, as real clients make it: producers over Remoting and gRPC (bodies of 1 B to
- * 4 MB, of all types), consumers that receive and acknowledge. What each was answered
- * goes into the model.
+ * 4 MB, of all types), and consumers of all kinds. What each was answered goes into the model.
  */
 import { RmqError } from '../../src/protocol/errors.ts';
+import { MessageType } from '../../src/protocol/grpc/generated/messages.ts';
 import type { MessageDraft } from '../../src/protocol/message/message.ts';
-import { findProperty } from '../../src/protocol/message/properties.ts';
-import type { PoppedMessage } from '../../src/server/broker/api.ts';
+import type { SendResult } from '../../src/server/broker/api.ts';
 import type { RemoteBroker } from '../../src/server/proxy/remote-broker.ts';
-import type { BrokerModel, PoppedKind, SimMessage } from '../sim/broker-model.ts';
+import type { BrokerModel, MessageKind, SimMessage } from '../sim/broker-model.ts';
 import { makeProperties } from '../sim/payload.ts';
 import type { SimRandom } from '../sim/random.ts';
-import { check } from '../sim/store-model.ts';
+import { Consumers, isGone } from './consumers.ts';
 import type { GrpcSender } from './grpc-sender.ts';
+import { bodyOf, drawSize, kinds, liteTopics, queueCount, topicOfKind } from './messages.ts';
 
-export const queueCount = 4;
-export const consumerGroup = 'crash-consumers';
 const producerGroup = 'crash-producers';
-const largestBodyBytes = 4 << 20;
-const invisibleMs = 60_000;
+const producerCount = 8;
 const groupCount = 10;
+/** A producer that was refused waits for so long. */
+const pauseMs = 50;
 const host = { address: Buffer.from([127, 0, 0, 1]), port: 1 };
 
-export const topicOfKind: Readonly<Record<PoppedKind, string>> = {
-  delay: 'crash-delay',
-  priority: 'crash-priority',
-  normal: 'crash-normal',
-  fifo: 'crash-fifo',
-  transaction: 'crash-transaction',
+/** Who sends what in which way; drawn before each send. */
+interface Plan {
+  readonly kind: MessageKind;
+  readonly isOverGrpc: boolean;
+  readonly queueId: number;
+  /** Message group; empty: none. */
+  readonly group: string;
+  readonly liteTopic: string;
+  readonly delayMs: number;
+}
+
+const grpcTypes: Readonly<Partial<Record<MessageKind, number>>> = {
+  normal: MessageType.NORMAL,
+  pull: MessageType.NORMAL,
+  fifo: MessageType.FIFO,
+  delay: MessageType.DELAY,
+  priority: MessageType.PRIORITY,
+  lite: MessageType.LITE,
 };
-export const kinds: readonly PoppedKind[] = ['normal', 'fifo', 'transaction', 'delay', 'priority'];
 
-/** The body of a message, computed from its number, so that a single wrong bit shows. */
-export function bodyOf(number: number, sizeBytes: number): Buffer {
-  const body = Buffer.alloc(sizeBytes);
-  let word = Math.imul(number + 1, 0x9e3779b1);
-  for (let at = 0; at < sizeBytes; at += 1) {
-    word = Math.imul(word, 0x01000193) + 0x6d2b;
-    body[at] = word >>> 16;
-  }
-  return body;
-}
-
-/** The message that was stored with these properties and this body; throws when it is none of ours. */
-export function identify(
-  model: BrokerModel,
-  sizes: readonly number[],
-  stored: { readonly properties: Uint8Array; readonly body: Uint8Array },
-): SimMessage {
-  const key = findProperty(stored.properties, 'UNIQ_KEY') ?? '';
-  const number = Number(/^crash-(\d+)$/.exec(key)?.[1] ?? Number.NaN);
-  const message = model.messages[number];
-  const size = sizes[number];
-  check(message !== undefined && size !== undefined, `a message ${key} was never sent`);
-  check(bodyOf(number, size).equals(stored.body), `message ${number}: the body is another one`);
-  return message;
-}
-
-function drawSize(random: SimRandom): number {
-  const roll = random.fraction();
-  if (roll < 0.1) return 1;
-  if (roll < 0.7) return random.between(2, 500);
-  if (roll < 0.95) return random.between(500, 20_000);
-  if (roll < 0.995) return random.between(20_000, 300_000);
-  return roll < 0.998 ? largestBodyBytes : random.between(300_000, largestBodyBytes);
+function drawPlan(random: SimRandom): Plan {
+  const kind = random.pick(kinds);
+  const isOverGrpc = grpcTypes[kind] !== undefined && random.chance(0.3);
+  const groupNumber = random.below(groupCount);
+  const isFifo = kind === 'fifo';
+  const queueId = isFifo ? groupNumber % queueCount : random.below(queueCount);
+  return {
+    kind,
+    isOverGrpc,
+    // Over gRPC the proxy chooses, by the group where there is one.
+    queueId: isOverGrpc || kind === 'lite' ? -1 : queueId,
+    group: isFifo ? `${isOverGrpc ? 'h' : 'g'}${groupNumber}` : '',
+    liteTopic: kind === 'lite' ? random.pick(liteTopics) : '',
+    delayMs: random.below(4_000),
+  };
 }
 
 export class Load {
   readonly sizes: number[];
-  isOver = false;
+  readonly consumers: Consumers;
   ackedCount = 0;
-  consumedCount = 0;
+  /** Refusals by what was said. */
+  readonly refusals = new Map<string, number>();
+  /** No more is sent; consumers go on. */
+  isSendingOver = false;
   readonly #model: BrokerModel;
   readonly #broker: RemoteBroker;
   readonly #grpc: GrpcSender;
   readonly #random: SimRandom;
-  readonly #incarnation: number;
-  readonly #failed: (error: unknown) => void;
 
   constructor(options: {
     readonly model: BrokerModel;
@@ -94,65 +87,101 @@ export class Load {
     this.#broker = options.broker;
     this.#grpc = options.grpc;
     this.#random = options.random;
-    this.#incarnation = options.incarnation;
-    this.#failed = options.failed;
+    this.consumers = new Consumers(options);
   }
 
-  /** Runs until `isOver` is set or the server is gone. */
+  get consumedCount(): number {
+    return this.consumers.consumedCount;
+  }
+
+  /** Runs until `end` or until the server is gone. */
   start(): void {
-    for (let index = 0; index < 6; index += 1) this.#produce(this.#random.fork('producer'));
-    for (const kind of kinds) this.#consume(kind, this.#random.fork('consumer'));
+    this.startProducers();
+    this.startConsumers();
+  }
+
+  startProducers(): void {
+    for (let index = 0; index < producerCount; index += 1) {
+      this.#produce(this.#random.fork('producer'));
+    }
+  }
+
+  startConsumers(): void {
+    this.consumers.start(this.#random);
+  }
+
+  end(): void {
+    this.isSendingOver = true;
+    this.consumers.isOver = true;
   }
 
   #produce(random: SimRandom): void {
-    if (this.isOver) return;
-    const kind = random.pick(kinds);
-    const groupNumber = random.below(groupCount);
-    const isOverGrpc = kind === 'normal' && random.chance(0.3);
-    const queueId = kind === 'fifo' ? groupNumber % queueCount : random.below(queueCount);
-    const group = kind === 'fifo' ? `g${groupNumber}` : '';
+    if (this.isSendingOver) return;
+    const plan = drawPlan(random);
     const decision = random.chance(0.5) ? 'COMMIT' : 'ROLLBACK';
+    const { kind, queueId, group } = plan;
     const topic = topicOfKind[kind];
-    const message = this.#model.sent({
-      kind,
-      topic,
-      queueId: isOverGrpc ? -1 : queueId,
-      group,
-      decision,
-      sentAtUs: 0,
-    });
+    const message = this.#model.sent({ kind, topic, queueId, group, decision, sentAtUs: 0 });
     const body = bodyOf(message.number, drawSize(random));
     this.sizes.push(body.length);
-    const again = (): void => this.#produce(random);
-    if (isOverGrpc) this.#sendOverGrpc(message, body, again);
-    else this.#send(message, body, random, again);
+    // The two clocks do not tick together.
+    if (kind === 'delay') message.dueUs = (performance.now() + plan.delayMs - 5) * 1_000;
+    const again = (isRefused: boolean): void => {
+      if (isRefused) setTimeout(() => this.#produce(random), pauseMs);
+      else this.#produce(random);
+    };
+    if (plan.isOverGrpc) this.#sendOverGrpc(message, plan, body, again);
+    else this.#send(message, plan, body, random, again);
   }
 
-  #sendOverGrpc(message: SimMessage, body: Buffer, again: () => void): void {
-    this.#grpc.send(message.topic, `crash-${message.number}`, body, (outcome) => {
+  #sendOverGrpc(
+    message: SimMessage,
+    plan: Plan,
+    body: Buffer,
+    again: (isRefused: boolean) => void,
+  ): void {
+    const { kind, group, liteTopic, delayMs } = plan;
+    const properties = {
+      messageId: `crash-${message.number}`,
+      messageType: grpcTypes[kind],
+      messageGroup: group === '' ? undefined : group,
+      liteTopic: liteTopic === '' ? undefined : liteTopic,
+      deliveryTimestampMs: kind === 'delay' ? Date.now() + delayMs : undefined,
+      priority: kind === 'priority' ? message.number % queueCount : undefined,
+    };
+    this.#grpc.send(message.topic, body, properties, (outcome) => {
       if (outcome === 'gone') return;
-      message.state = outcome === 'acked' ? 'acked' : 'unknown';
-      if (outcome === 'acked') this.ackedCount += 1;
-      again();
+      const isAcked = outcome === 'OK';
+      message.state = isAcked ? 'acked' : 'unknown';
+      if (isAcked) this.ackedCount += 1;
+      else this.#refused(`gRPC ${outcome}`);
+      again(!isAcked);
     });
   }
 
-  #send(message: SimMessage, body: Buffer, random: SimRandom, again: () => void): void {
+  #refused(reason: string): void {
+    const what = reason.replace(/\d{6,}/g, 'n').replace(/\/[^\s,]+/g, 'FOLDER');
+    this.refusals.set(what, (this.refusals.get(what) ?? 0) + 1);
+  }
+
+  #send(
+    message: SimMessage,
+    plan: Plan,
+    body: Buffer,
+    random: SimRandom,
+    again: (isRefused: boolean) => void,
+  ): void {
     const fields: Record<string, string> = { UNIQ_KEY: `crash-${message.number}` };
-    if (message.group !== '') fields['__SHARDINGKEY'] = message.group;
-    if (message.kind === 'transaction') fields['TRAN_MSG'] = 'true';
-    if (message.kind === 'priority') fields['_SYS_MSG_PRIORITY_'] = String(message.queueId);
-    if (message.kind === 'delay') {
-      const delayMs = random.below(4_000);
-      fields['TIMER_DELIVER_MS'] = String(Date.now() + delayMs);
-      // The two clocks do not tick together.
-      message.dueUs = (performance.now() + delayMs - 5) * 1_000;
-    }
+    if (plan.group !== '') fields['__SHARDINGKEY'] = plan.group;
+    if (plan.liteTopic !== '') fields['__LITE_TOPIC'] = plan.liteTopic;
+    if (plan.kind === 'transaction') fields['TRAN_MSG'] = 'true';
+    if (plan.kind === 'priority') fields['_SYS_MSG_PRIORITY_'] = String(plan.queueId);
+    if (plan.kind === 'delay') fields['TIMER_DELIVER_MS'] = String(Date.now() + plan.delayMs);
     const draft: MessageDraft = {
       topic: message.topic,
-      queueId: message.queueId,
+      queueId: plan.queueId,
       flag: 0,
-      sysFlag: message.kind === 'transaction' ? 4 : 0,
+      sysFlag: plan.kind === 'transaction' ? 4 : 0,
       bornTimestampMs: 0,
       bornHost: host,
       reconsumeTimes: 0,
@@ -165,17 +194,20 @@ export class Load {
       if (result instanceof RmqError) {
         message.state = 'unknown';
         if (isGone(result)) return;
-        return again();
+        this.#refused(`${result.code} ${result.message}`);
+        return again(true);
       }
-      message.state = 'acked';
-      this.ackedCount += 1;
-      const one = result[0];
-      if (one !== undefined) {
-        if (message.kind === 'transaction') this.#decide(message, one, random);
-        else if (message.kind !== 'delay') message.queueOffset = one.queueOffset;
-      }
-      again();
+      this.#acked(message, result[0], random);
+      again(false);
     });
+  }
+
+  #acked(message: SimMessage, result: SendResult | undefined, random: SimRandom): void {
+    message.state = 'acked';
+    this.ackedCount += 1;
+    if (result === undefined) return;
+    if (message.kind === 'transaction') this.#decide(message, result, random);
+    else if (message.kind !== 'delay') message.queueOffset = result.queueOffset;
   }
 
   #decide(
@@ -205,63 +237,4 @@ export class Load {
       done,
     );
   }
-
-  #consume(kind: PoppedKind, random: SimRandom): void {
-    if (this.isOver) return;
-    const request = {
-      group: consumerGroup,
-      topic: topicOfKind[kind],
-      queueId: -1,
-      maxCount: random.pick([1, 8, 32]),
-      invisibleTimeMs: invisibleMs,
-      pollingTimeMs: 500,
-      filter: { type: 'TAG', expression: '*' },
-      startFrom: 'MIN',
-      isOrdered: kind === 'fifo',
-      attemptId: undefined,
-    } as const;
-    this.#broker.pop(request, (result) => {
-      if (result instanceof RmqError) {
-        if (!isGone(result)) setTimeout(() => this.#consume(kind, random), 50);
-        return;
-      }
-      try {
-        this.#received(result.messages, random);
-      } catch (error) {
-        return this.#failed(error);
-      }
-      this.#consume(kind, random);
-    });
-  }
-
-  #received(messages: readonly PoppedMessage[], random: SimRandom): void {
-    const batch = messages.map((popped) => ({
-      message: identify(this.#model, this.sizes, popped.message),
-      attempt: popped.deliveryAttempt,
-      queueOffset: popped.message.queueOffset,
-    }));
-    const nowUs = performance.now() * 1_000;
-    this.#model.delivered(batch, {
-      incarnation: this.#incarnation,
-      nowUs,
-      invisibleMs,
-    });
-    const taken = messages.filter((_, index) => {
-      const isTaken = !random.chance(0.05);
-      const message = batch[index]?.message;
-      if (isTaken && message !== undefined) message.isDone = true;
-      return isTaken;
-    });
-    if (taken.length === 0) return;
-    this.consumedCount += taken.length;
-    const receiptHandles = taken.map(({ receiptHandle }) => receiptHandle);
-    const topic = messages[0]?.message.topic ?? '';
-    this.#broker.ack({ group: consumerGroup, topic, receiptHandles }, () => {});
-  }
-}
-
-function isGone(error: RmqError): boolean {
-  return (
-    error.code === 'CONNECTION_LOST' || error.code === 'CANNOT_CONNECT' || error.code === 'TIMEOUT'
-  );
 }

@@ -4,22 +4,16 @@
  * that was promised is looked for. With `--flush both` and without `--delete-index` the rounds take
  * turns. A folder that broke a promise is kept and named. Exit code 1 when one was broken.
  */
-import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { RemotingClient } from '../../src/client/remoting-client.ts';
-import { nodeClock } from '../../src/platform/node-clock.ts';
-import { nodeNetwork } from '../../src/platform/node-network.ts';
-import { topicOf } from '../../src/server/broker/topics/topic-table.ts';
-import { RemoteBroker } from '../../src/server/proxy/remote-broker.ts';
 import { BrokerModel } from '../sim/broker-model.ts';
 import { SimRandom } from '../sim/random.ts';
-import { type ServerProcess, startProcess } from '../support/processes.ts';
-import { GrpcSender } from './grpc-sender.ts';
-import { kinds, Load, queueCount, topicOfKind } from './load.ts';
-import { verify } from './verify.ts';
+import { Life } from './life.ts';
+import { Load } from './load.ts';
+import { putTopics, topicOfKind } from './messages.ts';
+import { checkOffsets, verify } from './verify.ts';
 
 const { values } = parseArgs({
   options: {
@@ -32,8 +26,10 @@ const { values } = parseArgs({
 });
 const out = (text: string): void => void process.stdout.write(`${text}\n`);
 /** Then the next rounds begin in an empty folder, so that looking at everything stays quick. */
-const roundsPerFolder = 6;
+const roundsPerFolder = 8;
 const attemptsMax = 17;
+/** For everybody to receive what is left in the end. */
+const drainDeadlineMs = 20_000;
 
 interface Totals {
   acked: number;
@@ -41,42 +37,7 @@ interface Totals {
   restartMs: number[];
 }
 
-class Life {
-  readonly server: ServerProcess;
-  readonly broker: RemoteBroker;
-  readonly grpc: GrpcSender;
-  readonly #client: RemotingClient;
-
-  constructor(server: ServerProcess) {
-    this.server = server;
-    this.#client = new RemotingClient({ network: nodeNetwork, clock: nodeClock });
-    this.grpc = new GrpcSender(String(server.ready.grpc));
-    this.broker = new RemoteBroker({
-      clusterName: 'DefaultCluster',
-      brokerName: 'broker-a',
-      address: String(server.ready.broker),
-      client: this.#client,
-    });
-  }
-
-  static async start(dataDir: string, flush: string): Promise<Life> {
-    const flags = ['--data', dataDir, '--flush', flush, '--segment-size', '32MiB'];
-    return new Life(await startProcess(flags));
-  }
-
-  async kill(): Promise<void> {
-    const { child } = this.server;
-    const ended = once(child, 'exit');
-    child.kill('SIGKILL');
-    await ended;
-    await this.close();
-  }
-
-  async close(): Promise<void> {
-    this.grpc.close();
-    await this.#client.close();
-  }
-}
+const flagsOf = (flush: string): string[] => ['--flush', flush, '--segment-size', '32MiB'];
 
 /** Some rounds in one folder. */
 async function runFolder(
@@ -87,18 +48,18 @@ async function runFolder(
   const dataDir = await mkdtemp(join(tmpdir(), 'rmq-crash-'));
   const model = new BrokerModel({ attemptsMax, isAnsweredFirst: false });
   const sizes: number[] = [];
-  let life = await Life.start(dataDir, options.flush);
+  let life = await Life.start(dataDir, flagsOf(options.flush));
   try {
-    await putTopics(life);
+    await putTopics(life.broker);
     for (let index = 0; index < options.roundCount; index += 1) {
       const round = options.firstRound + index;
       const load = await loadAndKill(life, { model, sizes, random, incarnation: round + 1 });
       const isIndexDeleted = values['delete-index'] || (values.flush === 'both' && round % 3 === 2);
       if (isIndexDeleted) await rm(join(dataDir, 'broker', 'index'), { recursive: true });
       const beganMs = performance.now();
-      life = await Life.start(dataDir, options.flush);
+      life = await Life.start(dataDir, flagsOf(options.flush));
       totals.restartMs.push(performance.now() - beganMs);
-      if (isIndexDeleted) await putTopics(life);
+      if (isIndexDeleted) await putTopics(life.broker);
       const messageCount = await verify(life.broker, dataDir, model, sizes);
       totals.acked += load.ackedCount;
       totals.consumed += load.consumedCount;
@@ -109,22 +70,13 @@ async function runFolder(
       );
     }
     await settleParked(life, model, sizes, random);
-    await life.server.stop();
-    await life.close();
+    await life.stop();
     await rm(dataDir, { recursive: true });
   } catch (error) {
     life.server.child.kill('SIGKILL');
     out(`a promise is broken, the folder is ${dataDir}; --seed ${values.seed}`);
     out(life.server.log());
     throw error;
-  }
-}
-
-/** They are lost with the index. */
-async function putTopics({ broker }: Life): Promise<void> {
-  for (const kind of kinds) {
-    const attributes = { 'message.type': kind.toUpperCase() };
-    await broker.putTopic(topicOf(topicOfKind[kind], queueCount, 6, attributes));
   }
 }
 
@@ -147,7 +99,7 @@ async function loadAndKill(
   const forMs = Number(values.seconds) * 1_000 * (0.3 + options.random.fraction() * 1.4);
   await new Promise((resolve) => setTimeout(resolve, forMs));
   await life.kill();
-  load.isOver = true;
+  load.end();
   options.model.processDied();
   if (failure !== undefined) throw failure;
   return load;
@@ -164,7 +116,11 @@ async function settleParked(
   random: SimRandom,
 ): Promise<void> {
   const { broker, grpc } = life;
-  const load = new Load({ model, sizes, broker, grpc, random, incarnation: -1, failed: () => {} });
+  let failure: unknown;
+  const failed = (error: unknown): void => {
+    failure ??= error;
+  };
+  const load = new Load({ model, sizes, broker, grpc, random, incarnation: -1, failed });
   for (const message of model.messages) {
     if (message.kind !== 'transaction' || message.state !== 'acked') continue;
     await new Promise<void>((resolve) => load.decide(message, undefined, () => resolve()));
@@ -190,8 +146,18 @@ async function settleParked(
       throw new Error(`${parked[kind]} messages (${kind}) must be visible, ${visibleCount} are`);
     }
   }
+  load.startConsumers();
+  const deadlineMs = performance.now() + drainDeadlineMs;
+  while (failure === undefined && model.messages.some((message) => model.isOwed(message, 0))) {
+    if (performance.now() > deadlineMs) break;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  load.end();
+  if (failure !== undefined) throw failure;
+  model.checkComplete(0);
+  await checkOffsets(broker, model);
   out(
-    `  ${messageCount} messages, with ${parked.transaction} committed and ${parked.delay} delayed, all there`,
+    `  ${messageCount} messages, with ${parked.transaction} committed and ${parked.delay} delayed, all there and consumed`,
   );
 }
 

@@ -11,7 +11,7 @@ import { RecordCheck, RecordLayout, StoredRecord } from '../../src/protocol/mess
 import type { RemoteBroker } from '../../src/server/proxy/remote-broker.ts';
 import type { BrokerModel, SimMessage } from '../sim/broker-model.ts';
 import { check } from '../sim/store-model.ts';
-import { consumerGroup, identify, kinds, topicOfKind } from './load.ts';
+import { consumerGroup, identify, pullGroup, queuedKinds, topicOfKind } from './messages.ts';
 
 /** Returns how many messages are there. @throws CheckFailure naming the promise that was broken. */
 export async function verify(
@@ -21,10 +21,10 @@ export async function verify(
   sizes: readonly number[],
 ): Promise<number> {
   const ends = new Map<string, Awaited<ReturnType<RemoteBroker['topicQueues']>>>();
-  for (const kind of kinds) ends.set(kind, await broker.topicQueues(topicOfKind[kind]));
+  for (const kind of queuedKinds) ends.set(kind, await broker.topicQueues(topicOfKind[kind]));
   const records = await readLog(join(dataDir, 'broker', 'commitlog'));
   const seen = new Set<SimMessage>();
-  for (const kind of kinds) {
+  for (const kind of queuedKinds) {
     const topic = topicOfKind[kind];
     for (const { queueId, minOffset, maxOffset } of ends.get(kind) ?? []) {
       check(minOffset === 0, `${topic}/${queueId} begins at ${minOffset}`);
@@ -68,19 +68,21 @@ function checkStored(message: SimMessage, stored: StoredMessage, inLog: number |
 }
 
 function checkKept(message: SimMessage, seen: ReadonlySet<SimMessage>): void {
-  // Visible once committed or due, see the end of a run.
-  if (message.kind === 'transaction' || message.kind === 'delay') return;
+  // Visible once committed or due, or to who subscribes: see the end of a run.
+  if (['transaction', 'delay', 'lite'].includes(message.kind)) return;
   check(
     message.state !== 'acked' || seen.has(message),
     `message ${message.number} of ${message.topic}/${message.queueId}@${message.queueOffset} was acknowledged and is gone`,
   );
 }
 
-async function checkOffsets(broker: RemoteBroker, model: BrokerModel): Promise<void> {
-  for (const kind of kinds) {
+/** No committed offset passes what was not consumed. @throws CheckFailure */
+export async function checkOffsets(broker: RemoteBroker, model: BrokerModel): Promise<void> {
+  for (const kind of queuedKinds) {
     const topic = topicOfKind[kind];
     for (const { queueId } of await broker.topicQueues(topic)) {
-      const committed = await broker.getOffset(consumerGroup, topic, queueId);
+      const group = kind === 'pull' ? pullGroup : consumerGroup;
+      const committed = await broker.getOffset(group, topic, queueId);
       if (committed !== undefined) model.checkCommitted(topic, queueId, committed);
     }
   }

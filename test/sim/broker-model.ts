@@ -5,7 +5,7 @@
 import { check } from './store-model.ts';
 
 export type PoppedKind = 'normal' | 'fifo' | 'transaction' | 'delay' | 'priority';
-export type MessageKind = PoppedKind | 'pull';
+export type MessageKind = PoppedKind | 'pull' | 'lite';
 
 /** What a message's producer heard. `unknown`: nothing, and never will. */
 export type SendState = 'pending' | 'acked' | 'unknown' | 'refused';
@@ -14,7 +14,8 @@ export interface SimMessage {
   readonly number: number;
   readonly kind: MessageKind;
   readonly topic: string;
-  readonly queueId: number;
+  /** -1: not known yet. */
+  queueId: number;
   /** Message group of FIFO messages. */
   readonly group: string;
   /** Of a compacted topic: it is owed until a newer one of its key is sent; '' otherwise. */

@@ -38,12 +38,18 @@ export interface ServerProcess {
  */
 export async function startProcess(
   flags: readonly string[],
-  options: { readonly deadlineMs?: number; readonly executable?: string } = {},
+  options: {
+    readonly deadlineMs?: number;
+    readonly executable?: string;
+    /** On top of ours. */
+    readonly env?: Readonly<Record<string, string>>;
+  } = {},
 ): Promise<ServerProcess> {
   const program = options.executable ?? executable;
   const args = [program, 'start', '--ports', 'auto', '--ready-json', '-', '--exit-with-parent'];
   const child = spawn(process.execPath, [...args, ...flags], {
     stdio: ['pipe', 'pipe', 'pipe'],
+    env: { ...process.env, ...options.env },
   });
   let log = '';
   child.stderr.setEncoding('utf8').on('data', (text: string) => {

@@ -79,6 +79,7 @@ export class LogStore implements MessageStore {
       logger: options.logger,
       tuning: this.#tuning,
       syncedOffset: () => this.#log.syncedOffset,
+      freeBytes: () => options.files.freeBytes(options.folder),
     });
     this.#reader = new LogReader(this.#log, this.#index, options.logger);
     const log = this.#log;
@@ -253,7 +254,7 @@ export class LogStore implements MessageStore {
 
   #refusing(): RmqError | undefined {
     if (this.#isStopping) return new RmqError('SHUTTING_DOWN', 'the broker is stopping');
-    const failure = this.#log.failure ?? this.#index.failure;
+    const failure = this.#log.failure ?? this.#index.failure ?? this.#index.full;
     if (failure !== undefined) return failure;
     if (!this.#isDiskFull) return undefined;
     const { folder, minFreeBytes } = this.#options;

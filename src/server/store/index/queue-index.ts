@@ -20,6 +20,7 @@ import type { DatabaseFactory, DatabaseOperation } from './database.ts';
 import { keyRangeEnd } from './database.ts';
 import { journalRange } from './entry-journal.ts';
 import { openDatabase } from './open-database.ts';
+import { PatientDatabase } from './patient-database.ts';
 import { blockEntryCount, decodeBlock, IndexedEntry, IndexedQueue } from './queue.ts';
 import { type QueueRow, QueueWriter } from './queue-writer.ts';
 
@@ -37,6 +38,7 @@ export class QueueIndex {
   readonly #sources: StateSource[] = [];
   #dropped: string[] = [];
   #opened: CheckedDatabase | undefined = undefined;
+  #patient: PatientDatabase | undefined = undefined;
   /** Rows of the index, not of the broker's own state, were found to be damaged. */
   isDamaged = false;
   /** What was found to be wrong when the database was opened and since, a sentence each. */
@@ -60,6 +62,7 @@ export class QueueIndex {
   readonly #logger: Logger;
   readonly #tuning: StoreTuning;
   readonly #logSyncedOffset: () => number;
+  readonly #freeBytes: () => Promise<number>;
 
   constructor(options: {
     readonly clock: Clock;
@@ -67,8 +70,11 @@ export class QueueIndex {
     readonly tuning: StoreTuning;
     /** Up to where the log is on the disk itself. */
     readonly syncedOffset: () => number;
+    /** Of the disk that holds the database. */
+    readonly freeBytes: () => Promise<number>;
   }) {
     this.#logSyncedOffset = options.syncedOffset;
+    this.#freeBytes = options.freeBytes;
     this.#clock = options.clock;
     this.#logger = options.logger;
     this.#tuning = options.tuning;
@@ -77,6 +83,11 @@ export class QueueIndex {
 
   get failure(): RmqError | undefined {
     return this.#failure;
+  }
+
+  /** DISK_FULL while batches wait for space. */
+  get full(): RmqError | undefined {
+    return this.#patient?.full;
   }
 
   get #database(): CheckedDatabase {
@@ -95,7 +106,13 @@ export class QueueIndex {
       logger: this.#logger,
     });
     this.problems.push(...problems);
-    this.#opened = new CheckedDatabase(database, (key) => this.#damaged(key));
+    this.#patient = new PatientDatabase(database, {
+      openAgain: open,
+      freeBytes: this.#freeBytes,
+      clock: this.#clock,
+      logger: this.#logger,
+    });
+    this.#opened = new CheckedDatabase(this.#patient, (key) => this.#damaged(key));
     if (salvaged !== undefined) this.batchCount = positionOf(salvaged).batches;
   }
 
@@ -465,6 +482,7 @@ export class QueueIndex {
   async abandon(): Promise<void> {
     if (this.#timer !== undefined) this.#clock.clearTimer(this.#timer);
     this.#timer = undefined;
+    this.#patient?.giveUp();
     await this.#writing;
     const opened = this.#opened;
     this.#opened = undefined;
@@ -476,6 +494,7 @@ export class QueueIndex {
     if (this.#opened === undefined) return;
     if (this.#timer !== undefined) this.#clock.clearTimer(this.#timer);
     this.#timer = undefined;
+    this.#patient?.giveUp();
     await this.#writing;
     try {
       // In the row of the batches, so that no read sees the database without what has been collected.
