@@ -23,6 +23,8 @@ const liteClientId = 'crash-lite-client';
 
 export class Consumers {
   isOver = false;
+  /** Nothing is left unanswered any more, so that all is consumed soon. */
+  isThorough = false;
   consumedCount = 0;
   readonly #model: BrokerModel;
   readonly #sizes: readonly number[];
@@ -114,7 +116,7 @@ export class Consumers {
     const taken: string[] = [];
     for (const [index, { receiptHandle }] of messages.entries()) {
       const message = batch[index]?.message;
-      const roll = random.fraction();
+      const roll = this.isThorough ? 1 : random.fraction();
       if (message === undefined) continue;
       message.visibleAtUs = poppedAtUs + invisibleMs * 1_000;
       if (roll < 0.03) continue; // it comes again by itself

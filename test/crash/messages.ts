@@ -67,7 +67,8 @@ export function identify(
   const size = sizes[number];
   check(message !== undefined && size !== undefined, `a message ${key} was never sent`);
   check(bodyOf(number, size).equals(stored.body), `message ${number}: the body is another one`);
-  if (message.queueId < 0) message.queueId = stored.queueId;
+  // A delayed message whose topic is lost with the index goes to a queue that there is.
+  if (message.queueId < 0 || message.kind === 'delay') message.queueId = stored.queueId;
   return message;
 }
 

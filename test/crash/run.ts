@@ -1,7 +1,7 @@
 /**
  * `npm run crash -- [--rounds 50] [--flush sync|async|both] [--delete-index] [--seconds 1.5] [--seed N]`:
  * a real server under load is ended by `kill -9`, again and again, and after each restart everything
- * that was promised is looked for. With `--flush both` and without `--delete-index` the rounds take
+ * that was promised is looked for; after some rounds consumers receive what is left. With `--flush both` and without `--delete-index` the rounds take
  * turns. A folder that broke a promise is kept and named. Exit code 1 when one was broken.
  */
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -116,9 +116,9 @@ async function settleParked(
   random: SimRandom,
 ): Promise<void> {
   const { broker, grpc } = life;
-  let failure: unknown;
+  let failure: Error | undefined;
   const failed = (error: unknown): void => {
-    failure ??= error;
+    failure ??= error instanceof Error ? error : new Error(String(error));
   };
   const load = new Load({ model, sizes, broker, grpc, random, incarnation: -1, failed });
   for (const message of model.messages) {
@@ -146,6 +146,7 @@ async function settleParked(
       throw new Error(`${parked[kind]} messages (${kind}) must be visible, ${visibleCount} are`);
     }
   }
+  load.consumers.isThorough = true;
   load.startConsumers();
   const deadlineMs = performance.now() + drainDeadlineMs;
   while (failure === undefined && model.messages.some((message) => model.isOwed(message, 0))) {

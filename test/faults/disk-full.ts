@@ -33,9 +33,9 @@ export async function fillDisk(folder: string, one: FullDiskCase, seed: string):
   const flags = ['--flush', one.flush, '--segment-size', '16MiB', '--min-free', one.minFree];
   const model = new BrokerModel({ attemptsMax: 17, isAnsweredFirst: false });
   const sizes: number[] = [];
-  let failure: unknown;
+  let failure: Error | undefined;
   const failed = (error: unknown): void => {
-    failure ??= error;
+    failure ??= error instanceof Error ? error : new Error(String(error));
   };
   const random = new SimRandom(seed);
   const { bavail, bsize } = await statfs(folder);
@@ -92,7 +92,7 @@ export async function fillDisk(folder: string, one: FullDiskCase, seed: string):
     const damage = /damaged|cannot be/.exec(life.server.log())?.[0];
     if (damage !== undefined) throw new Error(`after the restart:\n${life.server.log()}`);
     await life.stop();
-    execFileSync(process.execPath, [executable, 'store', 'verify', '--data', dataDir]);
+    execFileSync(process.execPath, [executable, 'store', 'verify', dataDir]);
     return (
       `${ackedBefore} acknowledged until full, ${consumedWhileFull} consumed while full, ` +
       `${messageCount} hold in the end; ${saidBy(refusals)}`

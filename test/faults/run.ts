@@ -1,7 +1,6 @@
 /**
- * `npm run faults -- [--seed N] [--only TEXT]`: the real process on a real file system that fails.
- *
- * Needs Linux. What is not allowed or not there (mounts, a compiler) is skipped, and said so. Exit code 1 when a
+ * `npm run faults -- [--seed N] [--only TEXT]`: the real process on a real file system that
+ * fills up. Needs Linux and the right to mount; where it is missing that is said and skipped. Exit code 1 when a
  * promise was broken.
  */
 import { spawnSync } from 'node:child_process';

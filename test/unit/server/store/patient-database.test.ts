@@ -54,8 +54,9 @@ class FailingDatabase implements Database {
   }
 
   async *iterator({ gte, lt }: DatabaseRange): AsyncIterable<[string, Uint8Array]> {
-    for (const [key, value] of [...this.#disk.rows].toSorted()) {
+    for (const key of [...this.#disk.rows.keys()].toSorted((a, b) => a.localeCompare(b))) {
       this.#check();
+      const value = this.#disk.rows.get(key) ?? Buffer.alloc(0);
       if (key >= gte && key < lt) yield [key, value];
     }
   }
