@@ -1,5 +1,7 @@
 /** Headers of Remoting frames in both serialisations; facts/remoting.md 1.2 and 1.3. */
+
 import { RmqError } from '../errors.ts';
+import { RequestCode } from './codes.ts';
 import { type ExtFields, emptyFields, type RemotingCommand, SerializeType } from './command.ts';
 
 export type CommandHead = Omit<RemotingCommand, 'body'>;
@@ -81,6 +83,19 @@ function asText(given: Record<string, unknown>): ExtFields {
   return fields;
 }
 
+/** Request codes that do not fit into 16 bits, by what is left of them; facts/remoting.md 0.1. */
+const cutCodes: ReadonlyMap<number, number> = new Map(
+  Object.values(RequestCode)
+    .filter((code) => code > 0xffff)
+    .map((code) => [code & 0xffff, code]),
+);
+const responseFlag = 1;
+
+/** Java writes 200050 as 3442; no other request has that number. */
+function wholeCode(code: number, flag: number): number {
+  return (flag & responseFlag) === 0 ? (cutCodes.get(code & 0xffff) ?? code) : code;
+}
+
 function decodeBinary(bytes: Buffer): CommandHead {
   if (bytes.length < binaryHeaderSizeMin)
     throw new RmqError('BAD_FRAME', 'the header is too short');
@@ -88,12 +103,13 @@ function decodeBinary(bytes: Buffer): CommandHead {
   const extAt = 17 + remarkSize;
   if (remarkSize < 0 || extAt + 4 > bytes.length)
     throw new RmqError('BAD_FRAME', 'bad remark length');
+  const flag = bytes.readInt32BE(9);
   return {
-    code: bytes.readInt16BE(0),
+    code: wholeCode(bytes.readInt16BE(0), flag),
     language: languages[bytes.readUInt8(2)] ?? 'OTHER',
     version: bytes.readInt16BE(3),
     opaque: bytes.readInt32BE(5),
-    flag: bytes.readInt32BE(9),
+    flag,
     remark: remarkSize === 0 ? undefined : bytes.toString('utf8', 17, extAt),
     extFields: binaryFields(bytes, extAt),
     serializeType: SerializeType.rocketmq,

@@ -1,6 +1,7 @@
 /** Short ways of headers say what the long ways say. */
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { RequestCode } from '../../../../src/protocol/remoting/codes.ts';
 import { SerializeType } from '../../../../src/protocol/remoting/command.ts';
 import { decodeHeader, encodeHeader } from '../../../../src/protocol/remoting/header.ts';
 import { sendHeader, sendHeaderV2 } from '../../../../src/protocol/remoting/headers/send.ts';
@@ -78,4 +79,21 @@ test('short names mean what long names mean', () => {
   expect(() => sendHeaderV2.decode({ ...least, e: '1.5' })).toThrow('header field e');
   expect(() => sendHeaderV2.decode({ ...least, e: '9007199254740993' })).toThrow('header field e');
   expect(sendHeaderV2.decode({ ...least, g: '+0012' }).bornTimestampMs).toBe(12);
+});
+
+test('a request code that a binary header has cut to 16 bits is known; a response code is what it says', () => {
+  const head = {
+    code: RequestCode.POP_MESSAGE,
+    language: 'JAVA',
+    version: 493,
+    opaque: 7,
+    flag: 0,
+    remark: undefined,
+    extFields: { topic: 'orders' },
+    serializeType: SerializeType.rocketmq,
+  } as const;
+  const written = (flag: number): Buffer => encodeHeader({ ...head, flag }, 0);
+  expect(written(0).readInt16BE(0)).toBe(3442);
+  expect(decodeHeader(written(0), SerializeType.rocketmq).code).toBe(200_050);
+  expect(decodeHeader(written(1), SerializeType.rocketmq).code).toBe(3442);
 });
