@@ -13,6 +13,7 @@ import { NameServerClient } from '../../src/client/nameserver-client.ts';
 import { RemotingClient } from '../../src/client/remoting-client.ts';
 import { nodeClock } from '../../src/platform/node-clock.ts';
 import { nodeNetwork } from '../../src/platform/node-network.ts';
+import { GrpcProbe } from '../bench/grpc-client.ts';
 import { createTopic } from '../support/create-topic.ts';
 import { type ServerProcess, startProcess } from '../support/processes.ts';
 import { FailoverLoad } from './failover-load.ts';
@@ -29,6 +30,8 @@ const heartbeats = [
 const slackMs = 1_500;
 /** Proxies look at the cluster every second. */
 const lookMs = 1_000;
+/** How long a proxy keeps clients away from a broker that left a send without an answer. */
+const mistrustMs = 10_000;
 /** Clients ask for their routes this often. */
 const routeRefreshMs = 30_000;
 
@@ -190,7 +193,7 @@ async function brokerKilled(cluster: Cluster, load: FailoverLoad, port: string):
   limit('broker started again: in the route after it is ready', backMs, intervalMs + slackMs);
 }
 
-async function brokerSilent(cluster: Cluster, load: FailoverLoad): Promise<void> {
+async function brokerSilent(cluster: Cluster, load: FailoverLoad, proxy: string): Promise<void> {
   load.lap();
   cluster.signal('broker-a', 'SIGSTOP');
   const goneMs = await until(
@@ -204,6 +207,18 @@ async function brokerSilent(cluster: Cluster, load: FailoverLoad): Promise<void>
   cluster.signal('broker-a', 'SIGCONT');
   const backMs = await until(() => cluster.hasBroker('broker-a'), windowMs);
   limit('broker speaks again: in the route', backMs, intervalMs + slackMs);
+  const trustedMs = await until(() => isRouted(proxy, 'broker-a'), mistrustMs + slackMs);
+  limit('broker speaks again: proxies send clients to it', trustedMs, mistrustMs + slackMs);
+}
+
+/** Whether the proxy tells a client that comes now of the broker. */
+async function isRouted(proxy: string, brokerName: string): Promise<boolean> {
+  const probe = new GrpcProbe(proxy);
+  try {
+    return (await probe.route(topic)).some(({ broker }) => broker?.name === brokerName);
+  } finally {
+    probe.close();
+  }
 }
 
 async function proxyKilled(cluster: Cluster, load: FailoverLoad, address: string): Promise<void> {
@@ -264,7 +279,7 @@ async function run(cluster: Cluster, load: FailoverLoad): Promise<void> {
   report(load, 'quiet', slackMs);
   await proxiesRolled(cluster, load, proxies);
   await brokerKilled(cluster, load, brokers[1]?.split(':').at(-1) ?? '');
-  await brokerSilent(cluster, load);
+  await brokerSilent(cluster, load, first);
   await proxyKilled(cluster, load, second);
   const third = await cluster.start('proxy-3', 'proxy');
   const begunMs = performance.now();
