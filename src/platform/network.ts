@@ -46,4 +46,6 @@ export interface Network {
   listen(address: HostPort, accept: (connection: Connection) => void): Promise<Listener>;
   /** @throws RmqError CANNOT_CONNECT after `timeoutMs` or when refused. */
   connect(address: HostPort, options: { readonly timeoutMs: number }): Promise<Connection>;
+  /** Addresses by which other machines may reach this one, IPv4 first; none without a network. */
+  ownHosts(): readonly string[];
 }

@@ -1,5 +1,6 @@
 /** `Network` on TCP, over node:net. */
 import { connect as connectSocket, createServer, type Server, type Socket } from 'node:net';
+import { networkInterfaces } from 'node:os';
 import { RmqError } from '../protocol/errors.ts';
 import { formatHostPort } from './host-port.ts';
 import type { Connection, ConnectionHandler, HostPort, Listener, Network } from './network.ts';
@@ -69,7 +70,16 @@ function plainHost(host: string | undefined): string {
   return (host ?? '').replace(/^::ffff:/, '');
 }
 
-export const nodeNetwork: Network = { listen, connect };
+export const nodeNetwork: Network = { listen, connect, ownHosts };
+
+function ownHosts(): string[] {
+  const all = Object.values(networkInterfaces()).flatMap((addresses) => addresses ?? []);
+  // A link-local address means nothing without the interface's name.
+  const outer = all.filter(
+    ({ internal, address }) => !internal && !/^(fe80:|169\.254\.)/i.test(address),
+  );
+  return outer.toSorted((a, b) => a.family.localeCompare(b.family)).map(({ address }) => address);
+}
 
 function listen(address: HostPort, accept: (connection: Connection) => void): Promise<Listener> {
   return new Promise((resolve, reject) => {

@@ -88,7 +88,7 @@ async function serve(
   await remoting.load();
   const listener = new RemotingListener({ network, clock, logger, handlers: remoting.handlers() });
   const endpoint = await listener.listen({ host: settings.listenHost, port: settings.brokerPort });
-  const told = advertised(settings.advertise.broker, endpoint);
+  const told = advertised(settings.advertise.broker, endpoint, network);
   address = formatHostPort(told.address);
   Object.assign(storeHost, toRecordHost(told.address));
   void dialAdvertised(told.table, { network, logger });

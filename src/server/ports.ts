@@ -1,4 +1,5 @@
 /** What a server needs from its surroundings, and the addresses it tells others. */
+import { isIP } from 'node:net';
 import type { Clock } from '../platform/clock.ts';
 import type { Files } from '../platform/files.ts';
 import { formatHostPort } from '../platform/host-port.ts';
@@ -28,13 +29,23 @@ export function reachable(host: string): string {
   return host === '::' ? '::1' : host;
 }
 
-/** What others are told by `advertise`, a setting; our port stands where it names none. */
+/**
+ * What others are told by `advertise`, a setting; our port stands where it names none. Without it, a listener
+ * on all addresses is known by the machine's first one.
+ */
 export function advertised(
   advertise: string,
   local: HostPort,
+  network: Pick<Network, 'ownHosts'>,
 ): { readonly table: Advertised; readonly address: HostPort } {
   const table = Advertised.parse(advertise, local.port) ?? Advertised.none; // checked with the config
-  return { table, address: table.fallback ?? { ...local, host: reachable(local.host) } };
+  return { table, address: table.fallback ?? { ...local, host: outerHost(local.host, network) } };
+}
+
+function outerHost(host: string, network: Pick<Network, 'ownHosts'>): string {
+  if (host !== '0.0.0.0' && host !== '::') return host;
+  const usable = network.ownHosts().filter((own) => host === '::' || isIP(own) === 4);
+  return usable[0] ?? reachable(host);
 }
 
 /** Says which of the addresses that others are told cannot be dialled from here. Never throws. */

@@ -92,7 +92,7 @@ export async function startProxyRole(options: ProxyRoleOptions): Promise<ProxyRo
   };
   try {
     const endpoint = await proxy.start(self.grpc);
-    const told = advertised(settings.advertise.grpc, endpoint);
+    const told = advertised(settings.advertise.grpc, endpoint, network);
     self.grpc = told.address;
     self.advertise = told.table;
     void dialAdvertised(told.table, { network, logger });

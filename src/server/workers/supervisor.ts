@@ -226,7 +226,7 @@ class Supervisor {
     if (this.#registration !== undefined || this.#stopping !== undefined) return;
     const { settings, ports } = this.#options;
     const { listenHost: host, grpcPort: port } = settings;
-    const { address, table } = advertised(settings.advertise.grpc, { host, port });
+    const { address, table } = advertised(settings.advertise.grpc, { host, port }, ports.network);
     const name = settings.proxyName ?? formatHostPort(address);
     this.#registration = new ProxyRegistration({
       clusterName: settings.clusterName,

@@ -4,6 +4,7 @@ import { Client, credentials, Metadata } from '@grpc/grpc-js';
 import { expect, onTestFinished, test, vi } from 'vitest';
 import { RemotingClient } from '../../../../src/client/remoting-client.ts';
 import { formatHostPort, parseHostPort } from '../../../../src/platform/host-port.ts';
+import type { HostPort } from '../../../../src/platform/network.ts';
 import { nodeClock } from '../../../../src/platform/node-clock.ts';
 import { nodeNetwork } from '../../../../src/platform/node-network.ts';
 import {
@@ -13,11 +14,12 @@ import {
   encodeQueryAssignmentRequest,
   encodeQueryRouteRequest,
 } from '../../../../src/protocol/grpc/generated/messages.ts';
+import { reachable } from '../../../../src/server/ports.ts';
 import { loadConfig } from '../../../../src/server/shared/config.ts';
 import { nodePorts, startServer } from '../../../../src/server/start.ts';
 import { createTopic } from '../../../support/create-topic.ts';
 
-async function start(flags: Readonly<Record<string, string>>) {
+async function start(flags: Readonly<Record<string, string | true>>) {
   const config = await loadConfig({
     flags: { ports: 'auto', memory: true, ...flags },
     environment: {},
@@ -34,7 +36,7 @@ async function start(flags: Readonly<Record<string, string>>) {
   if (grpc === undefined || broker === undefined || nameserver === undefined) {
     return expect.fail('all roles were asked for');
   }
-  await createTopic(formatHostPort(broker), 'orders', 1);
+  await createTopic(formatHostPort({ ...broker, host: reachable(broker.host) }), 'orders', 1);
   return { grpc, broker, nameserver, log };
 }
 
@@ -70,6 +72,17 @@ async function told(target: string) {
   return endpoints;
 }
 
+/** The route that a NameServer tells 4.x clients, JSON. */
+async function routeOf(nameserver: HostPort): Promise<string> {
+  const client = new RemotingClient({ network: nodeNetwork, clock: nodeClock });
+  onTestFinished(() => client.close());
+  const topic = { topic: 'orders', acceptStandardJsonOnly: 'true' };
+  const options = { timeoutMs: 3_000 };
+  const address = formatHostPort({ ...nameserver, host: reachable(nameserver.host) });
+  const route = await client.invoke(address, 105, topic, undefined, options);
+  return route.body.toString();
+}
+
 const hasIpv6 = Object.values(networkInterfaces())
   .flat()
   .some((one) => one?.address === '::1');
@@ -92,12 +105,20 @@ test('--advertise counts for both listeners, each with its own port, and is not 
     scheme: AddressScheme.DOMAIN_NAME,
     addresses: [{ host: 'localhost', port: grpc.port }],
   });
-  const client = new RemotingClient({ network: nodeNetwork, clock: nodeClock });
-  onTestFinished(() => client.close());
-  const topic = { topic: 'orders', acceptStandardJsonOnly: 'true' };
-  const options = { timeoutMs: 3_000 };
-  const route = await client.invoke(formatHostPort(nameserver), 105, topic, undefined, options);
-  expect(route.body.toString()).toContain(`"localhost:${broker.port}"`);
+  expect(await routeOf(nameserver)).toContain(`"localhost:${broker.port}"`);
+});
+
+test('listening on all addresses, a server is known by one that other machines can reach', async () => {
+  const all = Object.values(networkInterfaces()).flatMap((addresses) => addresses ?? []);
+  const outer = all.filter(({ family, internal }) => family === 'IPv4' && !internal);
+  const { grpc, broker, nameserver } = await start({ listen: '0.0.0.0', insecure: true });
+  const known = outer.length === 0 ? ['127.0.0.1'] : outer.map(({ address }) => address);
+  const hosts = known.map((host) => `"0":"${host}:${broker.port}"`);
+  const route = await routeOf(nameserver);
+  expect(hosts.filter((host) => route.includes(host))).toHaveLength(1);
+  // Over gRPC it stays the address that the client used.
+  const endpoints = await told(`127.0.0.1:${grpc.port}`);
+  expect(endpoints?.addresses).toEqual([{ host: '127.0.0.1', port: grpc.port }]);
 });
 
 test('by the network of the client, and the listener alone', async () => {
