@@ -1,6 +1,6 @@
 /** A member of a consumer group that pops, at our brokers and Apache's; facts/remoting.md §5.1, §6. */
 import type { StoredMessage } from '../protocol/message/message.ts';
-import { findProperty, withoutProperties } from '../protocol/message/properties.ts';
+import { withoutProperties } from '../protocol/message/properties.ts';
 import { PropertyName } from '../protocol/message/property-names.ts';
 import { answerError } from '../protocol/remoting/answer-error.ts';
 import { jsonBody } from '../protocol/remoting/bodies/json.ts';
@@ -15,9 +15,8 @@ import {
 } from '../protocol/remoting/headers/pop.ts';
 import {
   type ExtraInfo,
-  formatExtraInfo,
   parseExtraInfo,
-  parsePopInfo,
+  popDetails,
 } from '../protocol/remoting/headers/pop-info.ts';
 import { type AdminClient, decodeRecords } from './admin-client.ts';
 
@@ -120,32 +119,15 @@ export async function pop(
   if (isEmpty) return [];
   if (answer.code !== ResponseCode.SUCCESS) throw answerError(answer);
   const header = popAnswer.decode(answer.extFields);
-  const startOffsets = parsePopInfo(header.startOffsetInfo);
-  const orderCounts = parsePopInfo(header.orderCountInfo);
+  const detailOf = popDetails(header, brokerName);
   return decodeRecords(answer.body).map((record): Popped => {
-    const { queueId, queueOffset } = record;
-    const made = formatExtraInfo({
-      startOffset: startOffsets.get(`0 ${queueId}`) ?? String(queueOffset),
-      popTimeMs: header.popTimeMs,
-      invisibleTimeMs: header.invisibleTimeMs,
-      reviveQueueId: header.reviveQueueId,
-      retry: '0',
-      brokerName,
-      queueId,
-      queueOffset,
-      physicalOffset: record.physicalOffset,
-    });
-    const counted =
-      orderCounts.get(`0 qo${queueId}%${queueOffset}`) ?? orderCounts.get(`0 ${queueId}`);
+    const { handle, orderCount } = detailOf(record);
+    const properties = withoutProperties(record.properties, [PropertyName.popCheckpoint]);
     return {
-      message: {
-        ...record,
-        topic,
-        properties: withoutProperties(record.properties, [PropertyName.popCheckpoint]),
-      },
+      message: { ...record, topic, properties },
       broker,
-      deliveryAttempt: 1 + (isOrdered ? Number(counted ?? 0) : record.reconsumeTimes),
-      handle: findProperty(record.properties, PropertyName.popCheckpoint) ?? made,
+      deliveryAttempt: 1 + (isOrdered ? orderCount : record.reconsumeTimes),
+      handle,
     };
   });
 }

@@ -1,5 +1,4 @@
 /** What a server needs from its surroundings, and the addresses it tells others. */
-import { isIP } from 'node:net';
 import type { Clock } from '../platform/clock.ts';
 import type { Files } from '../platform/files.ts';
 import { formatHostPort } from '../platform/host-port.ts';
@@ -44,7 +43,7 @@ export function advertised(
 
 function outerHost(host: string, network: Pick<Network, 'ownHosts'>): string {
   if (host !== '0.0.0.0' && host !== '::') return host;
-  const usable = network.ownHosts().filter((own) => host === '::' || isIP(own) === 4);
+  const usable = network.ownHosts().filter((own) => host === '::' || !own.includes(':'));
   return usable[0] ?? reachable(host);
 }
 

@@ -1,7 +1,11 @@
 /** Sending: the broker's checks in Apache's order (facts/broker.md §2), queue choice, properties. */
 import type { Random } from '../../platform/random.ts';
 import { RmqError } from '../../protocol/errors.ts';
-import type { MessageDraft, PhysicalOffset } from '../../protocol/message/message.ts';
+import {
+  type MessageDraft,
+  type PhysicalOffset,
+  placedDraft,
+} from '../../protocol/message/message.ts';
 import { offsetMessageIds, UniqueKeyMaker } from '../../protocol/message/message-id.ts';
 import {
   isSendForbidden,
@@ -104,7 +108,7 @@ export class Sending {
       if (isPlain && uniqueKey.end > 0 && placed === draft) {
         // Nearly all messages: nothing to take away, to look for or to wait for.
         const messageId = textOf(draft.properties, uniqueKey.begin, uniqueKey.end);
-        drafts.push(stored(draft, queueId, withPairs(draft.properties, this.#added)));
+        drafts.push(placedDraft(draft, queueId, withPairs(draft.properties, this.#added)));
         sent.push({ queueId, messageId, delayed: undefined });
         continue;
       }
@@ -147,7 +151,7 @@ export class Sending {
       ? given
       : withProperties(given, new Map([['UNIQ_KEY', message.id]]));
     const all = withEncodedProperties(properties, this.#addedNames, this.#added);
-    return stored(draft, queueId, all);
+    return placedDraft(draft, queueId, all);
   }
 
   #result(one: Appended, { queueId, messageId, delayed }: Sent): SendResult {
@@ -212,21 +216,6 @@ export class Sending {
       `request queueId[${draft.queueId}] is illegal, topic ${config.topic} has ${count} queues`,
     );
   }
-}
-
-function stored(draft: MessageDraft, queueId: number, properties: Uint8Array): MessageDraft {
-  return {
-    topic: draft.topic,
-    queueId,
-    flag: draft.flag,
-    sysFlag: draft.sysFlag,
-    bornTimestampMs: draft.bornTimestampMs,
-    bornHost: draft.bornHost,
-    reconsumeTimes: draft.reconsumeTimes,
-    preparedTransactionOffset: draft.preparedTransactionOffset,
-    body: draft.body,
-    properties,
-  };
 }
 
 /** `isKeyed`: of a topic that keeps the newest message of each key; without a body it deletes its key. */

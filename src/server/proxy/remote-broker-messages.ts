@@ -12,7 +12,7 @@ import { encodeBatchBody } from '../../protocol/remoting/batch-body.ts';
 import { RequestCode, ResponseCode } from '../../protocol/remoting/codes.ts';
 import type { ExtFields } from '../../protocol/remoting/command.ts';
 import { PopInitMode, popAnswer, popHeader } from '../../protocol/remoting/headers/pop.ts';
-import { formatExtraInfo, parsePopInfo } from '../../protocol/remoting/headers/pop-info.ts';
+import { popDetails } from '../../protocol/remoting/headers/pop-info.ts';
 import { PullFlag, pullAnswer, pullHeader } from '../../protocol/remoting/headers/pull.ts';
 import {
   recallAnswer,
@@ -134,28 +134,13 @@ export function decodePopAnswer(
   if (header instanceof RmqError) return header;
   const records = decodeRecords(answer.body);
   if (records instanceof RmqError) return records;
-  const startOffsets = parsePopInfo(header.startOffsetInfo);
-  const orderCounts = parsePopInfo(header.orderCountInfo);
+  const detailOf = popDetails(header, brokerName);
   const messages = records.map((record): PoppedMessage => {
-    const kept = findProperty(record.properties, PropertyName.popCheckpoint);
-    const { queueId, queueOffset, physicalOffset } = record;
-    const made = formatExtraInfo({
-      startOffset: startOffsets.get(`0 ${queueId}`) ?? String(queueOffset),
-      popTimeMs: header.popTimeMs,
-      invisibleTimeMs: header.invisibleTimeMs,
-      reviveQueueId: header.reviveQueueId,
-      retry: '0',
-      brokerName,
-      queueId,
-      queueOffset,
-      physicalOffset,
-    });
-    const counted =
-      orderCounts.get(`0 qo${queueId}%${queueOffset}`) ?? orderCounts.get(`0 ${queueId}`);
+    const { handle, orderCount } = detailOf(record);
     return {
       message: withoutHandle(record, request.topic),
-      deliveryAttempt: 1 + (request.isOrdered ? Number(counted ?? 0) : record.reconsumeTimes),
-      receiptHandle: kept === undefined ? made : withPhysicalOffset(kept, physicalOffset),
+      deliveryAttempt: 1 + (request.isOrdered ? orderCount : record.reconsumeTimes),
+      receiptHandle: handle,
       invisibleTimeMs: header.invisibleTimeMs,
     };
   });
@@ -168,11 +153,6 @@ function withoutHandle(record: StoredRecord, topic: string): PoppedMessage['mess
   return properties === record.properties && record.topic === topic
     ? record
     : { ...record, topic, properties };
-}
-
-/** Handles of eight words get the ninth, which a dead letter needs. */
-function withPhysicalOffset(handle: string, physicalOffset: number): string {
-  return handle.split(' ').length === 8 ? `${handle} ${physicalOffset}` : handle;
 }
 
 export function encodePull(request: PullRequest, brokerName: string): ExtFields {

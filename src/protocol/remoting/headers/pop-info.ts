@@ -7,6 +7,10 @@
  *                    and, of proxies and of ours, the physical offset as the ninth word
  * `retry`: 0 the topic itself, 1 and 2 its pop retry topics.
  */
+import type { StoredMessage } from '../../message/message.ts';
+import { findProperty } from '../../message/properties.ts';
+import { PropertyName } from '../../message/property-names.ts';
+import type { PopAnswer } from './pop.ts';
 
 /** Values by `<retry> <queueId>` or, in order counts, `<retry> qo<queueId>%<offset>`. */
 export function parsePopInfo(text: string | undefined): Map<string, string> {
@@ -45,6 +49,41 @@ export function formatExtraInfo(info: ExtraInfo): string {
   if (info.physicalOffset === undefined) return words;
   const nine = `${words} ${info.physicalOffset}`;
   return info.liteTopic === undefined ? nine : `${nine} ${info.liteTopic}`;
+}
+
+/** What an answer says of one of its records. */
+export interface PopDetail {
+  /** POP_CK of nine words, the record's own or made of the answer's header. */
+  readonly handle: string;
+  /** Deliveries before this one, when the consumer is ordered. */
+  readonly orderCount: number;
+}
+
+/** For each record of an answer to POP_MESSAGE without retry topics. */
+export function popDetails(
+  header: PopAnswer,
+  brokerName: string,
+): (record: StoredMessage) => PopDetail {
+  const startOffsets = parsePopInfo(header.startOffsetInfo);
+  const orderCounts = parsePopInfo(header.orderCountInfo);
+  const { popTimeMs, invisibleTimeMs, reviveQueueId } = header;
+  return ({ queueId, queueOffset, physicalOffset, properties }) => {
+    const kept = findProperty(properties, PropertyName.popCheckpoint);
+    const startOffset = startOffsets.get(`0 ${queueId}`) ?? String(queueOffset);
+    const made = { startOffset, popTimeMs, invisibleTimeMs, reviveQueueId, retry: '0', brokerName };
+    const handle =
+      kept === undefined
+        ? formatExtraInfo({ ...made, queueId, queueOffset, physicalOffset })
+        : withPhysicalOffset(kept, physicalOffset);
+    const count =
+      orderCounts.get(`0 qo${queueId}%${queueOffset}`) ?? orderCounts.get(`0 ${queueId}`);
+    return { handle, orderCount: Number(count ?? 0) };
+  };
+}
+
+/** Handles of eight words get the ninth, which a dead letter needs. */
+function withPhysicalOffset(handle: string, physicalOffset: number): string {
+  return handle.split(' ').length === 8 ? `${handle} ${physicalOffset}` : handle;
 }
 
 /** undefined when it is none: fewer than eight words, or a number that is none. */

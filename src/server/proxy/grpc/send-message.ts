@@ -10,7 +10,7 @@ import {
   type SendMessageResponseInit,
 } from '../../../protocol/grpc/generated/messages.ts';
 import { javaHashCode } from '../../../protocol/message/java-hash.ts';
-import type { MessageDraft } from '../../../protocol/message/message.ts';
+import { type MessageDraft, placedDraft } from '../../../protocol/message/message.ts';
 import { SysFlag } from '../../../protocol/message/sys-flag.ts';
 import type { UnaryMethod } from '../../../transport/grpc/call.ts';
 import type { Reply } from '../../../util/reply.ts';
@@ -145,7 +145,10 @@ class Sender {
       return next(new RmqError('BROKER_NOT_FOUND', `broker ${name} has left the cluster`));
     }
     // They were made for the first one.
-    const placed = attempt === 0 ? drafts : drafts.map((draft) => withQueue(draft, target.queueId));
+    const placed =
+      attempt === 0
+        ? drafts
+        : drafts.map((draft) => placedDraft(draft, target.queueId, draft.properties));
     const request = { drafts: placed, producerGroup: topic, createFrom: undefined };
     broker.send(request, (results) => {
       if (results instanceof Error) return next(results);
@@ -174,21 +177,6 @@ function propertiesOf(
 
 function isHalf(draft: MessageDraft): boolean {
   return (draft.sysFlag & SysFlag.transactionMask) === SysFlag.transactionPrepared;
-}
-
-function withQueue(draft: MessageDraft, queueId: number): MessageDraft {
-  return {
-    topic: draft.topic,
-    queueId,
-    flag: draft.flag,
-    sysFlag: draft.sysFlag,
-    bornTimestampMs: draft.bornTimestampMs,
-    bornHost: draft.bornHost,
-    reconsumeTimes: draft.reconsumeTimes,
-    preparedTransactionOffset: draft.preparedTransactionOffset,
-    body: draft.body,
-    properties: draft.properties,
-  };
 }
 
 function isUntouched(error: RmqError): boolean {
