@@ -408,6 +408,8 @@ export class LogStore implements MessageStore {
     this.#isStopping = true;
     if (this.#spaceTimer !== undefined) this.#options.clock.clearTimer(this.#spaceTimer);
     this.#compaction.stop();
+    // Its round may wait for a batch.
+    this.#index.giveUp();
     await this.#retention.stop();
     try {
       await this.#log.close();

@@ -115,7 +115,6 @@ export class Opening {
     if (fromOffset > firstOffset) fromOffset = await this.#startOfScan(fromOffset);
     const scan = await this.#scan(fromOffset, keptOffset);
     await this.#settle(scan.endOffset);
-    log.begin(scan.endOffset);
     for (const { topic, queueId, max } of maxima) {
       this.#passOver(index.queue(topic, queueId), max, scan.endOffset);
     }
@@ -123,6 +122,8 @@ export class Opening {
     if (this.#hasLostDispatched(scan, keptOffset)) {
       await this.#deriveAgain(firstOffset, scan.endOffset);
     }
+    // Not before: until then batches by time leave what was known to be on the disk, from which all of this follows.
+    log.begin(scan.endOffset);
     index.release();
     if (scan.endOffset !== index.dispatchedOffset) index.dispatchedTo(scan.endOffset);
     const missing = (await this.#missingSegments()).filter(
@@ -168,9 +169,9 @@ export class Opening {
    */
   async #startOfScan(dispatched: number): Promise<number> {
     const lastEnd = await this.#reader.recordEnd(this.#index.lastRecordOffset);
-    // Asynchronous flush: the last record may be whole where an earlier one is not, since nothing behind the
-    // last sync has an order on the disk. Earlier segments were synced before this one began.
-    if (lastEnd === dispatched && this.#options.flush === 'sync') return dispatched;
+    // The last record may be whole where an earlier one is not, since nothing behind the last sync has an order on
+    // the disk. Earlier segments were synced before this one began.
+    if (lastEnd === dispatched && this.#index.syncedOffset >= dispatched) return dispatched;
     const segment = this.#log.segments.find((one) => dispatched <= one.endOffset);
     return segment?.baseOffset ?? dispatched;
   }

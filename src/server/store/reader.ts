@@ -43,8 +43,11 @@ export class LogReader {
       .readBlock(queue, begin, maxCount)
       .then((entries) => {
         // Retention may have moved on meanwhile, or entries may have left memory: ask again.
+        if (entries.length === 0 && begin < queue.min) {
+          return this.readEntries(queue, begin, maxCount, reply);
+        }
         if (entries.length === 0 && begin < queue.max) {
-          const now = queue.recent(Math.max(begin, queue.min), maxCount);
+          const now = queue.recent(begin, maxCount);
           if (now === undefined) this.#index.misses(queue, begin);
           return reply(now ?? missing(queue, begin));
         }

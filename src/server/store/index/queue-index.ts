@@ -78,7 +78,9 @@ export class QueueIndex {
     this.#clock = options.clock;
     this.#logger = options.logger;
     this.#tuning = options.tuning;
-    this.#writer = new QueueWriter(options.tuning, this.#blocks);
+    this.#writer = new QueueWriter(options.tuning, this.#blocks, (queue, offset) =>
+      this.misses(queue, offset),
+    );
   }
 
   get failure(): RmqError | undefined {
@@ -199,6 +201,9 @@ export class QueueIndex {
 
   /** Forgets the queues: they do not fit the log, which rebuilds them. State is not touched. */
   async clear(): Promise<void> {
+    // A batch in between would leave rows of queues that are none any more.
+    this.hold();
+    await this.#writing;
     // The position first: if this is cut short, it is done again.
     const kept = Buffer.from(String(this.keptOffset));
     await this.#database.batch(
@@ -317,6 +322,12 @@ export class QueueIndex {
    */
   hold(): void {
     this.#isHeld = true;
+    this.#cancelTimer();
+  }
+
+  #cancelTimer(): void {
+    if (this.#timer !== undefined) this.#clock.clearTimer(this.#timer);
+    this.#timer = undefined;
   }
 
   release(): void {
@@ -341,7 +352,7 @@ export class QueueIndex {
   async #writeBatch(sync: boolean): Promise<void> {
     if (this.#failure !== undefined) throw this.#failure;
     try {
-      await this.#writer.readParts(this.#database);
+      while (this.#writer.isUnread) await this.#writer.readParts(this.#database);
       // From here to the batch nothing is awaited: entries, state and dispatched offset are of one instant.
       const operations: DatabaseOperation[] = [];
       this.batchCount++;
@@ -356,7 +367,9 @@ export class QueueIndex {
   }
 
   #collectPosition(operations: DatabaseOperation[]): void {
-    this.syncedOffset = Math.min(this.dispatchedOffset, this.#logSyncedOffset());
+    // While the log is being recovered it does not know.
+    const syncedOffset = Math.max(this.syncedOffset, this.#logSyncedOffset());
+    this.syncedOffset = Math.min(this.dispatchedOffset, syncedOffset);
     const position = `${this.dispatchedOffset} ${this.lastRecordOffset} ${this.syncedOffset} ${this.batchCount}`;
     if (this.isDamaged) {
       operations.push({ type: 'put', key: damagedKey, value: Buffer.from('1') });
@@ -478,11 +491,15 @@ export class QueueIndex {
     await this.#database.clear({ gte: statePrefix + from, lt: statePrefix + until });
   }
 
+  /** What waits for space on a full disk is rejected from now on: the store stops. */
+  giveUp(): void {
+    this.#patient?.giveUp();
+  }
+
   /** Closes the database without another write: the store could not be opened. */
   async abandon(): Promise<void> {
-    if (this.#timer !== undefined) this.#clock.clearTimer(this.#timer);
-    this.#timer = undefined;
-    this.#patient?.giveUp();
+    this.#cancelTimer();
+    this.giveUp();
     await this.#writing;
     const opened = this.#opened;
     this.#opened = undefined;
@@ -492,9 +509,8 @@ export class QueueIndex {
   /** Writes what is left, durably, and closes the database. */
   async close(): Promise<void> {
     if (this.#opened === undefined) return;
-    if (this.#timer !== undefined) this.#clock.clearTimer(this.#timer);
-    this.#timer = undefined;
-    this.#patient?.giveUp();
+    this.#cancelTimer();
+    this.giveUp();
     await this.#writing;
     try {
       // In the row of the batches, so that no read sees the database without what has been collected.

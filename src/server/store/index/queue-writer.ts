@@ -34,7 +34,15 @@ export class QueueWriter {
   /** Rows of the journal say what is not so any more: all go. */
   #isJournalVoid = false;
 
-  constructor(tuning: StoreTuning, blocks: BlockCache) {
+  readonly #misses: (queue: IndexedQueue, offset: number) => void;
+
+  /** `misses`: the database does not have an entry that it should have. */
+  constructor(
+    tuning: StoreTuning,
+    blocks: BlockCache,
+    misses: (queue: IndexedQueue, offset: number) => void,
+  ) {
+    this.#misses = misses;
     this.#journal = new EntryJournal(tuning.journalEntryCount, tuning.journalRowCount);
     this.#warm = new WarmQueues(tuning.recentEntryCount);
     this.#blocks = blocks;
@@ -65,22 +73,26 @@ export class QueueWriter {
     this.#isJournalVoid = false;
   }
 
-  /** Reads blocks that the next batch changes, until none is left unread: more may come meanwhile. */
+  /** Blocks that the next batch changes have to be read first. */
+  get isUnread(): boolean {
+    return this.#unreadParts().length > 0 || this.#replaced.unread().length > 0;
+  }
+
+  #unreadParts(): IndexedQueue[] {
+    return [...this.#due().keys()].filter(
+      (queue) => queue.persisted % blockEntryCount !== 0 && !this.#stored.has(queue),
+    );
+  }
+
+  /** Reads them; more may come meanwhile. */
   async readParts(database: CheckedDatabase): Promise<void> {
-    for (;;) {
-      const parts = [...this.#due().keys()].filter(
-        (queue) => queue.persisted % blockEntryCount !== 0 && !this.#stored.has(queue),
-      );
-      const replaced = this.#replaced.unread();
-      if (parts.length === 0 && replaced.length === 0) return;
-      for (const queue of parts) {
-        const block = Math.floor(queue.persisted / blockEntryCount);
-        const bytes = await database.get(queue.blockKey(block));
-        this.#stored.set(queue, bytes ?? Buffer.alloc(0));
-      }
-      for (const one of replaced) {
-        this.#replaced.read(one, await database.get(one.queue.blockKey(one.block)));
-      }
+    for (const queue of this.#unreadParts()) {
+      const block = Math.floor(queue.persisted / blockEntryCount);
+      const bytes = await database.get(queue.blockKey(block));
+      this.#stored.set(queue, bytes ?? Buffer.alloc(0));
+    }
+    for (const one of this.#replaced.unread()) {
+      this.#replaced.read(one, await database.get(one.queue.blockKey(one.block)));
     }
   }
 
@@ -100,8 +112,8 @@ export class QueueWriter {
   }
 
   /**
-   * Everything that is new since the last batch, after `readParts` and without a wait in between. What it answers
-   * is to be called once the batch is written.
+   * Everything that is new since the last batch, while nothing `isUnread`. What it answers is to be called once the
+   * batch is written.
    */
   collect(batch: number, operations: DatabaseOperation[]): () => void {
     const due = this.#due();
@@ -136,6 +148,12 @@ export class QueueWriter {
     for (let block = first; block * blockEntryCount < end; block++) {
       const found = block === stored ? this.#stored.get(queue) : undefined;
       const part = this.#replaced.partOf(queue, block, found);
+      const missing = queue.missingFrom(block, part);
+      if (missing !== undefined) {
+        // Without it the block would say that its messages are lost.
+        this.#misses(queue, missing);
+        continue;
+      }
       const value = queue.encodeBlock(block, part);
       operations.push({ type: 'put', key: queue.blockKey(block), value });
     }
@@ -153,10 +171,13 @@ export class QueueWriter {
 
   #written(due: Due, ends: Due, replaced: readonly IndexedQueue[]): void {
     for (const [queue, end] of due) {
+      // Recovery has begun the queue elsewhere meanwhile: the batch says nothing of what it has now.
+      if (queue.isJournalVoid) continue;
       queue.persisted = Math.min(end, queue.max);
       queue.journaled = Math.max(queue.journaled, queue.persisted);
     }
     for (const [queue, end] of ends) {
+      if (queue.isJournalVoid) continue;
       queue.journaled = Math.max(queue.journaled, Math.min(end, queue.max));
       if (!queue.isDropped) this.#warm.written(queue);
     }

@@ -49,7 +49,7 @@ export class IndexedQueue implements StoredQueue {
   persisted = 0;
   /** Entries below this are in the database, in blocks or in its journal. */
   journaled = 0;
-  /** What the journal has of the queue is not so any more. */
+  /** What the journal, or a batch under way, has of the queue is not so any more. */
   isJournalVoid = false;
   /** What the queue's row in the database says; -1: there is none. */
   rowMin = -1;
@@ -84,10 +84,11 @@ export class IndexedQueue implements StoredQueue {
 
   /** Sets an empty queue to where its next entry belongs. */
   startAt(offset: number): void {
+    // Also when nothing is in the journal yet: a batch may be under way.
+    if (this.max > 0) this.isJournalVoid = true;
     this.min = offset;
     this.max = offset;
     this.assigned = offset;
-    if (this.journaled > this.persisted) this.isJournalVoid = true;
     this.persisted = offset;
     this.journaled = offset;
     this.#recent = [];
@@ -172,7 +173,7 @@ export class IndexedQueue implements StoredQueue {
 
   /** Cuts entries that point past the log's end (after a power cut). */
   cutTo(max: number): void {
-    if (this.journaled > this.persisted) this.isJournalVoid = true;
+    this.isJournalVoid = true;
     this.max = max;
     this.assigned = max;
     this.persisted = Math.min(this.persisted, max);
@@ -180,6 +181,13 @@ export class IndexedQueue implements StoredQueue {
     this.min = Math.min(this.min, max);
     this.#recent.length = Math.max(0, Math.min(this.#recent.length, max - this.#recentBase));
     if (this.#recent.length === 0) this.#recentBase = max;
+  }
+
+  /** The first entry that neither memory nor `stored`, the block in the database, has; undefined: they have all. */
+  missingFrom(block: number, stored: Uint8Array | undefined): number | undefined {
+    const first = block * blockEntryCount;
+    const from = Math.max(this.min, first + (stored?.length ?? 0) / entrySizeBytes);
+    return from < this.persisted ? from : undefined;
   }
 
   /**

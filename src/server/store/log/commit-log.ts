@@ -53,7 +53,6 @@ export class CommitLog {
   #waiters: LogWaiter[] = [];
   #isFlushing = false;
   #isFlushAsked = false;
-  #flushed: Promise<void> = Promise.resolve();
   #failure: RmqError | undefined = undefined;
   /** Until then writes are not waited for; monotonic ms. */
   #slowUntilMs = 0;
@@ -179,16 +178,17 @@ export class CommitLog {
     this.#isFlushAsked = true;
     this.#clock.afterTick(() => {
       this.#isFlushAsked = false;
-      this.#flushed = this.#flush();
+      void this.#flush();
     });
   }
 
   async #flush(): Promise<void> {
     if (this.#isFlushing) return;
     this.#isFlushing = true;
-    while (this.#waiters.length > 0 && this.#failure === undefined) {
+    while (this.#waiters.length > 0) {
       const endOffset = this.#endOffset;
-      const failure = await this.#writeUpTo(endOffset);
+      // A sync beside it may have failed: who came meanwhile is told, too.
+      const failure = this.#failure ?? (await this.#writeUpTo(endOffset));
       if (failure === undefined) this.#kept(endOffset);
       else this.#refused(failure);
     }
@@ -308,11 +308,16 @@ export class CommitLog {
     });
   }
 
-  /** Resolves when everything encoded so far has been kept or refused, and what is kept is on the disk. */
-  async settled(): Promise<void> {
-    await new Promise<void>((resolve) => {
+  /** Resolves when everything encoded so far has been kept or refused. */
+  #answered(): Promise<void> {
+    return new Promise((resolve) => {
       this.wait({ endOffset: this.#endOffset, done: () => resolve() });
     });
+  }
+
+  /** The same, and what is kept is on the disk. */
+  async settled(): Promise<void> {
+    await this.#answered();
     if (this.#failure !== undefined) throw this.#failure;
     if (this.#options.flush !== 'async') return;
     try {
@@ -388,12 +393,14 @@ export class CommitLog {
     await this.#files.syncFolder(this.folder);
   }
 
-  /** Waits for the flush under way, syncs what is written, closes the files. */
+  /** Answers all who wait, syncs what is kept, closes the files. Nothing is appended any more. */
   async close(): Promise<void> {
+    if (this.#waiters.length > 0) await this.#answered();
     if (this.#syncTimer !== undefined) this.#clock.clearTimer(this.#syncTimer);
     this.#syncTimer = undefined;
-    await this.#flushed;
-    if (this.#failure === undefined) await this.#syncAll(this.#keptOffset);
+    const synced = this.#syncAll(this.#keptOffset);
+    // After a failure, which has been told, as much as can be.
+    await (this.#failure === undefined ? synced : synced.catch(() => undefined));
     for (const segment of this.segments) await segment.close();
   }
 }

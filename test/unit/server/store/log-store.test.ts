@@ -105,6 +105,21 @@ describe('recovery', () => {
     expect(await t.bodies('T', 0)).toEqual(['kept', 'next']);
   });
 
+  it('looks for what flush async lost, though flush is sync from now on', async () => {
+    const options: { flush: 'sync' | 'async' } = { flush: 'async' };
+    const t = new TestStore(options);
+    t.files = new UnlockedFiles({ nowMs: () => t.clock.nowMs() });
+    await t.start();
+    const [lost] = await t.append(draftOf('T', 0, 'not synced'));
+    await t.append(draftOf('T', 0, 'kept'));
+    await t.store.writeStateNow();
+    await t.damage(lost?.physicalOffset ?? 0, Buffer.alloc(lost?.storeSizeBytes ?? 0));
+    options.flush = 'sync';
+    await t.crash();
+    expect(t.report.holes).toHaveLength(1);
+    expect(await t.bodies('T', 0)).toEqual(['undefined', 'kept']);
+  });
+
   it('cuts index entries that point past the end of the log', async () => {
     const t = new TestStore({ flush: 'async' });
     t.files = new UnlockedFiles({ nowMs: () => t.clock.nowMs() });

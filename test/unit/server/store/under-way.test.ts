@@ -1,0 +1,169 @@
+/** Failures, stops and retention while writes, syncs or reads are under way. */
+import { expect, onTestFinished, test } from 'vitest';
+import type { OpenFile } from '../../../../src/platform/files.ts';
+import { MemoryFiles } from '../../../../src/platform/memory-files.ts';
+import type { Database } from '../../../../src/server/store/index/database.ts';
+import { memoryDatabaseFactory } from '../../../../src/server/store/index/level-database.ts';
+import type { QueueEntry } from '../../../../src/server/store/message-store.ts';
+import { settle } from '../../../support/manual-clock.ts';
+import { draftOf, TestStore } from '../../../support/test-store.ts';
+
+const ioError = (): Error => Object.assign(new Error('EIO: i/o error'), { code: 'EIO' });
+
+/** A door that operations wait at while it is shut. */
+class Door {
+  #waiting: (() => void)[] | undefined = undefined;
+  get count(): number {
+    return this.#waiting?.length ?? 0;
+  }
+  shut(): void {
+    this.#waiting = [];
+  }
+  open(): void {
+    const waiting = this.#waiting ?? [];
+    this.#waiting = undefined;
+    for (const go of waiting) go();
+  }
+  pass(): Promise<void> {
+    return new Promise((resolve) => {
+      if (this.#waiting === undefined) resolve();
+      else this.#waiting.push(resolve);
+    });
+  }
+}
+
+/** Files whose writes wait at a door, and whose syncs may fail. */
+class DoorFiles extends MemoryFiles {
+  readonly door = new Door();
+  isSyncFailing = false;
+
+  override async open(path: string, options: { readonly create: boolean }): Promise<OpenFile> {
+    const file = await super.open(path, options);
+    return {
+      read: (target, at, size, position) => file.read(target, at, size, position),
+      write: async (source, position) => {
+        await this.door.pass();
+        await file.write(source, position);
+      },
+      datasync: async () => {
+        if (this.isSyncFailing) throw ioError();
+      },
+      truncate: (size) => file.truncate(size),
+      sizeBytes: () => file.sizeBytes(),
+      close: () => file.close(),
+    };
+  }
+}
+
+const outcome = (work: Promise<unknown>): Promise<unknown> =>
+  work.then(
+    () => 'kept',
+    (error: { code?: unknown }) => error.code,
+  );
+
+test('who waits behind a write is told when a sync beside it fails, and the store stops', async () => {
+  const files = new DoorFiles();
+  const held = await new TestStore({ files, flush: 'async' }).start();
+  await held.append(draftOf('t', 0, 'a'));
+  files.door.shut();
+  files.isSyncFailing = true;
+  const second = outcome(held.append(draftOf('t', 0, 'b')));
+  await settle();
+  const third = outcome(held.append(draftOf('t', 0, 'c')));
+  await held.clock.advance(600);
+  expect(held.store.status().refusing?.code).toBe('STORE_FAILED');
+  files.door.open();
+  expect(await second).toBe('kept');
+  expect(await third).toBe('STORE_FAILED');
+  await held.store.stop();
+});
+
+for (const flush of ['sync', 'async'] as const) {
+  test(`flush ${flush}: a message sent just before the stop is answered before it ends, and kept`, async () => {
+    const held = await new TestStore({ flush }).start();
+    await held.append(draftOf('t', 0, 'a'));
+    const order: string[] = [];
+    const sent = held.append(draftOf('t', 0, 'b')).then(() => order.push('answered'));
+    await held.store.stop();
+    order.push('stopped');
+    await sent;
+    expect(order).toEqual(['answered', 'stopped']);
+    expect(held.clock.timerCount).toBe(0);
+    await held.start();
+    expect(held.report.redispatchedMessages).toBe(0);
+    expect(await held.bodies('t', 0)).toEqual(['a', 'b']);
+    await held.store.stop();
+  });
+}
+
+/** A database whose operations a test can hold up, or fail. */
+async function handledDatabase(held: TestStore): Promise<Database> {
+  const factory = await memoryDatabaseFactory();
+  const database = factory();
+  const handled: Database = Object.assign(Object.create(database) as Database, {
+    open: () => database.open(),
+    close: () => database.close(),
+    get: (key: string) => database.get(key),
+    getMany: (keys: string[]) => database.getMany(keys),
+    batch: (...all: Parameters<Database['batch']>) => database.batch(...all),
+    iterator: (range: Parameters<Database['iterator']>[0]) => database.iterator(range),
+    clear: (range: Parameters<Database['clear']>[0]) => database.clear(range),
+  });
+  held.openDatabase = () => handled;
+  return handled;
+}
+
+const manyBlocks = {
+  retentionMs: 60_000,
+  tuning: { recentEntryCount: 0, journalEntryCount: 0, tailCacheBytes: 0 },
+};
+
+async function storeOfOldMessages(): Promise<{ held: TestStore; database: Database }> {
+  const held = new TestStore(manyBlocks);
+  const database = await handledDatabase(held);
+  await held.start();
+  const body = 'x'.repeat(1_000);
+  for (let count = 0; count < 200; count++) await held.append(draftOf('t', 0, `${count} ${body}`));
+  await held.clock.advance(50_000);
+  for (let count = 0; count < 100; count++) await held.append(draftOf('t', 0, `${count} ${body}`));
+  await held.store.writeStateNow();
+  return { held, database };
+}
+
+test('a read that retention overtook goes on at the begin of the queue', async () => {
+  const { held, database } = await storeOfOldMessages();
+  onTestFinished(() => held.store.stop());
+  const queue = held.store.queue('t', 0);
+  const door = new Door();
+  const { get } = database;
+  database.get = async (key) => {
+    database.get = get;
+    await door.pass();
+    return await get(key);
+  };
+  door.shut();
+  const reading = new Promise<readonly QueueEntry[] | Error>((resolve) => {
+    held.store.readEntries(queue, queue.minOffset, 1, resolve);
+  });
+  await settle();
+  expect(door.count).toBe(1);
+  await held.clock.advance(30_000);
+  await held.store.deleteExpired();
+  expect(queue.minOffset).toBeGreaterThan(64);
+  expect(queue.minOffset).toBeLessThan(queue.maxOffset);
+  door.open();
+  expect(await reading).toMatchObject([{ queueOffset: queue.minOffset }]);
+  await held.restart();
+  expect(held.report).toMatchObject({ problems: [], rebuilt: false });
+});
+
+test('a stop does not wait for a round of retention that waits for space', async () => {
+  const { held, database } = await storeOfOldMessages();
+  database.batch = () => Promise.reject(new Error('IO error: No space left on device'));
+  await held.clock.advance(30_000);
+  const round = outcome(held.store.deleteExpired());
+  await settle();
+  expect(held.store.status().refusing?.code).toBe('DISK_FULL');
+  await outcome(held.store.stop());
+  expect(await round).toBe('STORE_FAILED');
+});
