@@ -43,6 +43,7 @@ export class LogReader {
       .readBlock(queue, begin, maxCount)
       .then((entries) => {
         // Retention may have moved on meanwhile, or entries may have left memory: ask again.
+        if (entries.length === 0 && queue.isDropped) return reply([]);
         if (entries.length === 0 && begin < queue.min) {
           return this.readEntries(queue, begin, maxCount, reply);
         }

@@ -16,7 +16,7 @@ import type { StateRange, StateRows, StateSource } from '../message-store.ts';
 import type { StoreTuning } from '../options.ts';
 import { BlockCache, blocksAhead } from './block-cache.ts';
 import { CheckedDatabase, withChecksum, withoutChecksum } from './checked-database.ts';
-import type { DatabaseFactory, DatabaseOperation } from './database.ts';
+import type { DatabaseFactory, DatabaseOperation, DatabaseRange } from './database.ts';
 import { keyRangeEnd } from './database.ts';
 import { journalRange } from './entry-journal.ts';
 import { openDatabase } from './open-database.ts';
@@ -37,6 +37,8 @@ export class QueueIndex {
   readonly #writer: QueueWriter;
   readonly #sources: StateSource[] = [];
   #dropped: string[] = [];
+  /** They go behind the batch that deletes the rows of their queues. */
+  #droppedBlocks: DatabaseRange[] = [];
   #opened: CheckedDatabase | undefined = undefined;
   #patient: PatientDatabase | undefined = undefined;
   /** Rows of the index, not of the broker's own state, were found to be damaged. */
@@ -273,7 +275,7 @@ export class QueueIndex {
       this.#writer.forget(queue);
       this.#blocks.delete(queue);
       this.#dropped.push(queue.rowKey);
-      void this.#database.clear(queue.blockKeys).catch((error: unknown) => this.#fail(error));
+      this.#droppedBlocks.push(queue.blockKeys);
     }
     this.#queues.delete(topic);
     this.request();
@@ -359,8 +361,11 @@ export class QueueIndex {
       const written = this.#writer.collect(this.batchCount, operations);
       this.#collectPosition(operations);
       this.#collectState(operations);
+      const blocks = this.#droppedBlocks;
+      this.#droppedBlocks = [];
       await this.#database.batch(operations, { sync });
       written();
+      for (const range of blocks) await this.#database.clear(range);
     } catch (error) {
       throw this.#fail(error);
     }

@@ -167,3 +167,29 @@ test('a stop does not wait for a round of retention that waits for space', async
   await outcome(held.store.stop());
   expect(await round).toBe('STORE_FAILED');
 });
+
+test('a read of a topic that is deleted meanwhile finds nothing, and no damage', async () => {
+  const { held, database } = await storeOfOldMessages();
+  onTestFinished(() => held.store.stop());
+  const queue = held.store.queue('t', 0);
+  const read = (): Promise<readonly QueueEntry[] | Error> =>
+    new Promise((resolve) => held.store.readEntries(queue, queue.minOffset, 1, resolve));
+  const batches: string[] = [];
+  const { batch, clear } = database;
+  database.batch = async (...all) => {
+    await batch(...all);
+    batches.push('batch');
+  };
+  database.clear = async (range) => {
+    await clear(range);
+    batches.push('clear');
+  };
+  held.store.dropTopic('t');
+  expect(await read()).toHaveLength(1);
+  await held.store.writeStateNow();
+  // A crash in between must not leave a queue without its entries.
+  expect(batches).toEqual(['batch', 'clear']);
+  expect(await read()).toEqual([]);
+  await held.restart();
+  expect(held.report).toMatchObject({ problems: [], rebuilt: false });
+});
