@@ -101,6 +101,12 @@ async function machines(run: Run): Promise<void> {
   await step(run, 'dlq list');
 }
 
+async function dashboard(run: Run): Promise<void> {
+  await step(run, 'dashboard --snapshot', 'broker-a');
+  await step(run, 'dashboard --snapshot --view topics', 'orders');
+  await step(run, 'dashboard --snapshot --view groups', 'billing');
+}
+
 /** Exports of Apache's cluster, taken over by one of ours, and mirrors both ways. */
 async function moves(run: Run, namesrv: string): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), 'rmq-commands-'));
@@ -182,6 +188,7 @@ async function main(): Promise<number> {
     await topicsAndMessages(run);
     await groupsAndOffsets(run);
     await machines(run);
+    await dashboard(run);
     await moves(run, namesrv);
     await times(run, namesrv);
     await step(run, 'group delete audit --yes');
