@@ -97,6 +97,8 @@ async function serve(
     broker,
     brokerId: settings.brokerId,
     address,
+    advertise: told.table.toString(),
+    isEverywhere: told.isEverywhere,
     namesrv,
     client,
     clock,

@@ -36,13 +36,24 @@ export function advertised(
   advertise: string,
   local: HostPort,
   network: Pick<Network, 'ownHosts'>,
-): { readonly table: Advertised; readonly address: HostPort } {
+): {
+  readonly table: Advertised;
+  readonly address: HostPort;
+  /** It listens on all addresses, and nobody said which one to tell. */
+  readonly isEverywhere: boolean;
+} {
   const table = Advertised.parse(advertise, local.port) ?? Advertised.none; // checked with the config
-  return { table, address: table.fallback ?? { ...local, host: outerHost(local.host, network) } };
+  const { fallback } = table;
+  const isEverywhere = fallback === undefined && isWildcard(local.host);
+  const host = isWildcard(local.host) ? outerHost(local.host, network) : local.host;
+  return { table, address: fallback ?? { ...local, host }, isEverywhere };
+}
+
+function isWildcard(host: string): boolean {
+  return host === '0.0.0.0' || host === '::';
 }
 
 function outerHost(host: string, network: Pick<Network, 'ownHosts'>): string {
-  if (host !== '0.0.0.0' && host !== '::') return host;
   const usable = network.ownHosts().filter((own) => host === '::' || !own.includes(':'));
   return usable[0] ?? reachable(host);
 }

@@ -89,6 +89,8 @@ export async function startBroker(
     broker,
     brokerId: 0,
     address,
+    advertise: '',
+    isEverywhere: false,
     namesrv,
     client,
     clock: nodeClock,

@@ -1,17 +1,19 @@
 /** Answers of a NameServer as JSON, exactly as Apache writes them; facts/remoting.md 3.4, 3.5. */
+import { type AddressView, plainView } from './address-views.ts';
 import type { BrokerData, RouteTable } from './route-table.ts';
 
 /** Clients of this version on want integer keys in quotes. */
 export const quotedKeysVersion = 401;
 
-function addresses(broker: BrokerData, isQuoted: boolean): string {
+function addresses(broker: BrokerData, isQuoted: boolean, view: AddressView): string {
   const mark = isQuoted ? '"' : '';
   const pairs = [...broker.brokerAddrs].sort(([a], [b]) => a - b);
-  return `{${pairs.map(([id, address]) => `${mark}${id}${mark}:${JSON.stringify(address)}`).join(',')}}`;
+  const told = (address: string): string => JSON.stringify(view.get(address) ?? address);
+  return `{${pairs.map(([id, address]) => `${mark}${id}${mark}:${told(address)}`).join(',')}}`;
 }
 
-function brokerData(broker: BrokerData, isQuoted: boolean): string {
-  return `{"brokerAddrs":${addresses(broker, isQuoted)},"brokerName":${JSON.stringify(broker.brokerName)},"cluster":${JSON.stringify(broker.cluster)},"enableActingMaster":${broker.isActingMasterEnabled}}`;
+function brokerData(broker: BrokerData, isQuoted: boolean, view: AddressView): string {
+  return `{"brokerAddrs":${addresses(broker, isQuoted, view)},"brokerName":${JSON.stringify(broker.brokerName)},"cluster":${JSON.stringify(broker.cluster)},"enableActingMaster":${broker.isActingMasterEnabled}}`;
 }
 
 /** Body of GET_ROUTEINFO_BY_TOPIC; undefined when there is no route. */
@@ -23,6 +25,7 @@ export function topicRouteJson(
     /** A broker without a master shows its lowest id as the master. */
     readonly isActingMasterShown: boolean;
     readonly orderConfig: string | undefined;
+    readonly view: AddressView;
   },
 ): string | undefined {
   const queues = table.queues(topic);
@@ -31,7 +34,9 @@ export function topicRouteJson(
   const brokers = sorted.flatMap((queue) => table.broker(queue.brokerName) ?? []);
   if (brokers.length === 0) return undefined;
   const shown = options.isActingMasterShown ? brokers.map(withActingMaster) : brokers;
-  const brokerDatas = shown.map((broker) => brokerData(broker, options.isQuoted)).join(',');
+  const brokerDatas = shown
+    .map((broker) => brokerData(broker, options.isQuoted, options.view))
+    .join(',');
   const queueDatas = sorted.map((queue) =>
     JSON.stringify({
       brokerName: queue.brokerName,
@@ -58,11 +63,11 @@ function withActingMaster(broker: BrokerData): BrokerData {
 }
 
 /** Body of GET_BROKER_CLUSTER_INFO; integer keys are bare whatever the version. */
-export function clusterInfoJson(table: RouteTable): string {
+export function clusterInfoJson(table: RouteTable, view: AddressView): string {
   const clusters = new Map<string, string[]>();
   const rows: string[] = [];
   for (const broker of table.brokers()) {
-    rows.push(`${JSON.stringify(broker.brokerName)}:${brokerData(broker, false)}`);
+    rows.push(`${JSON.stringify(broker.brokerName)}:${brokerData(broker, false, view)}`);
     const names = clusters.get(broker.cluster) ?? [];
     names.push(broker.brokerName);
     clusters.set(broker.cluster, names);
@@ -77,6 +82,6 @@ export function memberGroupJson(
   clusterName: string,
   brokerName: string,
 ): string {
-  const known = broker === undefined ? '{}' : addresses(broker, false);
+  const known = broker === undefined ? '{}' : addresses(broker, false, plainView);
   return `{"brokerMemberGroup":{"brokerAddrs":${known},"brokerName":${JSON.stringify(brokerName)},"cluster":${JSON.stringify(clusterName)}}}`;
 }

@@ -5,6 +5,7 @@
  */
 import { RmqError } from '../../protocol/errors.ts';
 import type { DataVersion, TopicConfigBody } from '../../protocol/remoting/bodies/topic-config.ts';
+import type { Advertised } from '../shared/advertise.ts';
 import { limits } from '../shared/limits.ts';
 
 export interface BrokerEntry {
@@ -15,6 +16,10 @@ export interface BrokerEntry {
   readonly haAddress: string;
   readonly windowMs: number;
   readonly isActingMasterEnabled: boolean;
+  /** Addresses for clients of certain networks. */
+  readonly advertised: Advertised;
+  /** It is on our machine and listens everywhere: whoever reaches us by an address reaches it by that one, too. */
+  readonly isBesideUs: boolean;
   /** Brokers from 5.0 on say so: the lowest id of a master-less broker tells its topics. */
   readonly mayBePrimeSlave: boolean;
   /** The connection that it registered on. */
@@ -131,8 +136,11 @@ export class RouteTable {
     broker.brokerAddrs.set(entry.brokerId, entry.address);
     const known = this.entry(entry.clusterName, entry.address);
     const isChanged = known === undefined || !isSameVersion(known.dataVersion, entry.dataVersion);
+    const isToldDifferently =
+      known?.isBesideUs !== entry.isBesideUs ||
+      known.advertised.toString() !== entry.advertised.toString();
     this.#live.set(liveKey(entry.clusterName, entry.address), entry);
-    if (isNew || isAddressNew) this.version++;
+    if (isNew || isAddressNew || isToldDifferently) this.version++;
     const isPrimeSlave =
       entry.brokerId !== 0 &&
       entry.mayBePrimeSlave &&

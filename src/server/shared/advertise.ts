@@ -40,6 +40,10 @@ export class Advertised {
     return new Advertised(entries);
   }
 
+  get hasNetworks(): boolean {
+    return this.#entries.some(({ range }) => range !== undefined);
+  }
+
   /** What the one at `host` is told; undefined: nothing was said for it. */
   addressFor(host: string): HostPort | undefined {
     const entry = this.#entries.find(({ range }) => range?.contains(host) === true);

@@ -31,6 +31,10 @@ export interface RegisterBrokerHeader {
   readonly bodyCrc: number;
   /** Extension of ours: the body names all topics, so that those missing are gone. */
   readonly isComplete: boolean;
+  /** Extension of ours: addresses by the client's network, `NETWORK=HOST:PORT;…`; empty: one for all. */
+  readonly advertise: string;
+  /** Extension of ours: listens on all addresses of its machine, and nobody said which one to tell. */
+  readonly isEverywhere: boolean;
 }
 
 export const registerBrokerHeader: HeaderCodec<RegisterBrokerHeader> = headerCodec({
@@ -44,6 +48,8 @@ export const registerBrokerHeader: HeaderCodec<RegisterBrokerHeader> = headerCod
   isCompressed: booleanOr('compressed', false),
   bodyCrc: integerOr('bodyCrc32', 0),
   isComplete: booleanOr('rmqComplete', false),
+  advertise: textOr('rmqAdvertise', ''),
+  isEverywhere: booleanOr('rmqEverywhere', false),
 });
 
 /** UNREGISTER_BROKER (104). */

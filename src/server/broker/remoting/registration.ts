@@ -26,6 +26,10 @@ export interface BrokerRegistrationOptions {
   readonly brokerId: number;
   /** host:port that clients are told. */
   readonly address: string;
+  /** Addresses by the client's network, see `Advertised`; empty: one for all. */
+  readonly advertise: string;
+  /** It listens on all addresses, and nobody said which one to tell. */
+  readonly isEverywhere: boolean;
   readonly namesrv: readonly string[];
   readonly client: RemotingClient;
   readonly clock: Clock;
@@ -160,6 +164,7 @@ export class BrokerRegistration {
 
   async #register(namesrv: string, body: Buffer, isComplete: boolean): Promise<void> {
     const { client, broker, brokerId, address, windowMs, logger } = this.#options;
+    const { advertise, isEverywhere } = this.#options;
     if (this.#isStopped) return;
     const fields = registerBrokerHeader.encode({
       clusterName: broker.clusterName,
@@ -172,6 +177,8 @@ export class BrokerRegistration {
       isCompressed: false,
       bodyCrc: 0,
       isComplete,
+      advertise,
+      isEverywhere,
     });
     try {
       const answer = await client.invoke(namesrv, RequestCode.REGISTER_BROKER, fields, body, {

@@ -4,6 +4,7 @@ import { jsonBody, listOf, parseJsonObject } from '../../../protocol/remoting/bo
 import { numberOr } from '../../../protocol/remoting/bodies/topic-config.ts';
 import { RequestCode } from '../../../protocol/remoting/codes.ts';
 import type { AnswerParts, RequestHandler } from '../../remoting/handler.ts';
+import { type AddressView, AddressViews } from '../address-views.ts';
 import { type KvConfig, orderConfigNamespace } from '../kv-config.ts';
 import { clusterInfoJson, quotedKeysVersion, topicRouteJson } from '../route-json.ts';
 import type { RouteTable } from '../route-table.ts';
@@ -28,13 +29,15 @@ export interface QueryParts {
 
 export function queryHandlers(parts: QueryParts): [number, RequestHandler][] {
   const { table, kv, settings } = parts;
-  const routes = new RouteCache(parts);
+  const views = new AddressViews(table);
+  const routes = new RouteCache(parts, views);
   const names = (list: readonly string[]): AnswerParts => ({ body: jsonBody({ topicList: list }) });
   return [
     [RequestCode.GET_ROUTEINFO_BY_TOPIC, (request, answer) => answer(routes.answer(request))],
     [
       RequestCode.GET_BROKER_CLUSTER_INFO,
-      (_request, answer) => answer({ body: Buffer.from(clusterInfoJson(table)) }),
+      ({ session }, answer) =>
+        answer({ body: Buffer.from(clusterInfoJson(table, views.viewOf(session))) }),
     ],
     [
       RequestCode.GET_ALL_TOPIC_LIST_FROM_NAMESERVER,
@@ -151,14 +154,21 @@ function kvHandlers(kv: KvConfig, table: RouteTable): [number, RequestHandler][]
   ];
 }
 
-/** Route answers, encoded once per topic until the table changes. */
+/** Clients that are told other addresses than most share the answers of so many views. */
+const cachedViewMax = 64;
+
+/** Route answers, encoded once per topic and view until the table changes. */
 class RouteCache {
   readonly #parts: QueryParts;
-  readonly #bodies = new Map<string, Buffer | undefined>();
+  readonly #views: AddressViews;
+  readonly #bodies = new Map<string, Buffer>();
+  /** Numbers of the views, by what they say. */
+  readonly #viewNumbers = new Map<string, number>();
   #version = -1;
 
-  constructor(parts: QueryParts) {
+  constructor(parts: QueryParts, views: AddressViews) {
     this.#parts = parts;
+    this.#views = views;
   }
 
   answer(request: Request): AnswerParts {
@@ -167,31 +177,45 @@ class RouteCache {
     }
     const { topic, acceptStandardJsonOnly } = request.extFields;
     const isQuoted = request.version >= quotedKeysVersion || acceptStandardJsonOnly === 'true';
-    const body = topic === undefined ? undefined : this.#body(topic, isQuoted);
+    const view = this.#views.viewOf(request.session);
+    const body = topic === undefined ? undefined : this.#body(topic, isQuoted, view);
     if (body !== undefined) return { body };
     const remark = `No topic route info in name server for the topic: ${topic ?? 'null'}\n${faqLine}`;
     return { code: topicNotExistCode, remark };
   }
 
-  #body(topic: string, isQuoted: boolean): Buffer | undefined {
+  #body(topic: string, isQuoted: boolean, view: AddressView): Buffer | undefined {
     const { table, kv, settings } = this.#parts;
     const { orderMessageEnable, supportActingMaster } = settings.values;
     if (this.#version !== table.version) {
       this.#bodies.clear();
+      this.#viewNumbers.clear();
       this.#version = table.version;
     }
-    const key = isQuoted ? `1${topic}` : `0${topic}`;
+    const number = view.size === 0 ? 0 : this.#numberOf(view);
+    const key = `${number}${isQuoted ? '"' : ' '}${topic}`;
     const known = this.#bodies.get(key);
     if (known !== undefined) return known;
     const json = topicRouteJson(table, topic, {
       isQuoted,
       isActingMasterShown: supportActingMaster,
       orderConfig: orderMessageEnable ? kv.get(orderConfigNamespace, topic) : undefined,
+      view,
     });
     if (json === undefined) return undefined;
     const body = Buffer.from(json);
-    this.#bodies.set(key, body);
+    if (number <= cachedViewMax) this.#bodies.set(key, body);
     return body;
+  }
+
+  /** From 1; more than `cachedViewMax`: there are too many. */
+  #numberOf(view: AddressView): number {
+    const text = JSON.stringify([...view]);
+    const known = this.#viewNumbers.get(text);
+    if (known !== undefined) return known;
+    const number = this.#viewNumbers.size + 1;
+    if (number <= cachedViewMax) this.#viewNumbers.set(text, number);
+    return number;
   }
 }
 

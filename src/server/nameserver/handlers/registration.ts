@@ -20,6 +20,7 @@ import {
   unregisterProxyHeader,
 } from '../../../protocol/remoting/headers/registration.ts';
 import type { AnswerParts, RequestHandler } from '../../remoting/handler.ts';
+import { Advertised } from '../../shared/advertise.ts';
 import type { Logger } from '../../shared/logger.ts';
 import { type KvConfig, orderConfigNamespace } from '../kv-config.ts';
 import { memberGroupJson } from '../route-json.ts';
@@ -124,6 +125,8 @@ function registerBroker(parts: RegistrationParts, request: Request): AnswerParts
       haAddress: header.haServerAddr,
       windowMs: header.heartbeatTimeoutMs ?? defaultWindowMs,
       isActingMasterEnabled: header.isActingMasterEnabled,
+      advertised: advertisedOf(header),
+      isBesideUs: isBesideUs(header, request),
       mayBePrimeSlave: request.extFields['enableActingMaster'] !== undefined,
       sessionId: request.session.id,
       dataVersion,
@@ -170,8 +173,19 @@ function isRenewal(
     known.brokerId === header.brokerId &&
     known.haAddress === header.haServerAddr &&
     known.isActingMasterEnabled === header.isActingMasterEnabled &&
+    known.isBesideUs === isBesideUs(header, request) &&
+    known.advertised.toString() === advertisedOf(header).toString() &&
     known.windowMs === (header.heartbeatTimeoutMs ?? defaultWindowMs)
   );
+}
+
+function advertisedOf({ advertise }: RegisterBrokerHeader): Advertised {
+  return Advertised.parse(advertise, 0) ?? Advertised.none; // ours name all ports
+}
+
+/** Whoever calls us by an address of ours is on our machine. */
+function isBesideUs(header: RegisterBrokerHeader, { session }: Request): boolean {
+  return header.isEverywhere && session.remote.host === session.local.host;
 }
 
 function registered(parts: RegistrationParts, header: RegisterBrokerHeader): AnswerParts {

@@ -14,30 +14,46 @@ import {
   encodeQueryAssignmentRequest,
   encodeQueryRouteRequest,
 } from '../../../../src/protocol/grpc/generated/messages.ts';
+import { RequestCode } from '../../../../src/protocol/remoting/codes.ts';
 import { reachable } from '../../../../src/server/ports.ts';
 import { loadConfig } from '../../../../src/server/shared/config.ts';
 import { nodePorts, startServer } from '../../../../src/server/start.ts';
 import { createTopic } from '../../../support/create-topic.ts';
 
-async function start(flags: Readonly<Record<string, string | true>>) {
+const outerHosts = Object.values(networkInterfaces())
+  .flatMap((addresses) => addresses ?? [])
+  .filter(({ family, internal }) => family === 'IPv4' && !internal)
+  .map(({ address }) => address);
+
+type Flags = Readonly<Record<string, string | true>>;
+
+async function startRoles(flags: Flags, log: string[] = []) {
   const config = await loadConfig({
     flags: { ports: 'auto', memory: true, ...flags },
     environment: {},
     readFile: () => Promise.reject(new Error('no file')),
     defaultDataDir: '/nowhere',
   });
-  const log: string[] = [];
-  const server = await startServer(
-    config.server,
-    await nodePorts(config.server, (line) => log.push(line)),
-  );
+  const ports = await nodePorts(config.server, (line) => log.push(line));
+  const server = await startServer(config.server, ports);
   onTestFinished(() => server.stop());
-  const { grpc, broker, nameserver } = server.endpoints;
+  return server;
+}
+
+async function start(flags: Flags) {
+  const log: string[] = [];
+  const { grpc, broker, nameserver } = (await startRoles(flags, log)).endpoints;
   if (grpc === undefined || broker === undefined || nameserver === undefined) {
     return expect.fail('all roles were asked for');
   }
   await createTopic(formatHostPort({ ...broker, host: reachable(broker.host) }), 'orders', 1);
   return { grpc, broker, nameserver, log };
+}
+
+function newClient(): RemotingClient {
+  const client = new RemotingClient({ network: nodeNetwork, clock: nodeClock });
+  onTestFinished(() => client.close());
+  return client;
 }
 
 /** Asks at `target`, which is also what the client says it was configured with. */
@@ -74,12 +90,16 @@ async function told(target: string) {
 
 /** The route that a NameServer tells 4.x clients, JSON. */
 async function routeOf(nameserver: HostPort): Promise<string> {
-  const client = new RemotingClient({ network: nodeNetwork, clock: nodeClock });
-  onTestFinished(() => client.close());
   const topic = { topic: 'orders', acceptStandardJsonOnly: 'true' };
   const options = { timeoutMs: 3_000 };
-  const address = formatHostPort({ ...nameserver, host: reachable(nameserver.host) });
-  const route = await client.invoke(address, 105, topic, undefined, options);
+  const code = RequestCode.GET_ROUTEINFO_BY_TOPIC;
+  const route = await newClient().invoke(
+    formatHostPort(nameserver),
+    code,
+    topic,
+    undefined,
+    options,
+  );
   return route.body.toString();
 }
 
@@ -108,17 +128,47 @@ test('--advertise counts for both listeners, each with its own port, and is not 
   expect(await routeOf(nameserver)).toContain(`"localhost:${broker.port}"`);
 });
 
-test('listening on all addresses, a server is known by one that other machines can reach', async () => {
-  const all = Object.values(networkInterfaces()).flatMap((addresses) => addresses ?? []);
-  const outer = all.filter(({ family, internal }) => family === 'IPv4' && !internal);
+test('listening on all addresses, a server is told by the address that the client used', async () => {
   const { grpc, broker, nameserver } = await start({ listen: '0.0.0.0', insecure: true });
-  const known = outer.length === 0 ? ['127.0.0.1'] : outer.map(({ address }) => address);
-  const hosts = known.map((host) => `"0":"${host}:${broker.port}"`);
-  const route = await routeOf(nameserver);
-  expect(hosts.filter((host) => route.includes(host))).toHaveLength(1);
-  // Over gRPC it stays the address that the client used.
-  const endpoints = await told(`127.0.0.1:${grpc.port}`);
-  expect(endpoints?.addresses).toEqual([{ host: '127.0.0.1', port: grpc.port }]);
+  for (const host of ['127.0.0.1', ...outerHosts]) {
+    const { port } = nameserver;
+    expect(await routeOf({ host, port })).toContain(`"0":"${host}:${broker.port}"`);
+    const endpoints = await told(`${host}:${grpc.port}`);
+    expect(endpoints?.addresses).toEqual([{ host, port: grpc.port }]);
+  }
+});
+
+test.skipIf(outerHosts.length === 0)(
+  'a broker apart from the NameServer is known by one that other machines can reach',
+  async () => {
+    const nameserver = await startRoles({ role: 'nameserver' });
+    const port = nameserver.endpoints.nameserver?.port ?? expect.fail('it was asked for');
+    const namesrv = `127.0.0.1:${port}`;
+    const flags: Flags = { role: 'broker', listen: '0.0.0.0', insecure: true, namesrv };
+    const broker = (await startRoles(flags)).endpoints.broker ?? expect.fail('it was asked for');
+    await createTopic(`127.0.0.1:${broker.port}`, 'orders', 1);
+    // It calls from this machine, so clients are told the address that they used; cluster members are not.
+    const client = newClient();
+    const options = { timeoutMs: 3_000 };
+    const members = await client.invoke(
+      namesrv,
+      RequestCode.RMQ_CLUSTER_MEMBERS,
+      {},
+      undefined,
+      options,
+    );
+    const known = outerHosts.map((host) => `"${host}:${broker.port}"`);
+    expect(known.filter((address) => members.body.toString().includes(address))).toHaveLength(1);
+  },
+);
+
+test('4.x clients are told by their network, too', async () => {
+  const { broker, nameserver } = await start({
+    'advertise-broker': '127.0.0.0/8=127.0.0.9;198.51.100.1:28081',
+  });
+  expect(await routeOf(nameserver)).toContain(`"0":"127.0.0.9:${broker.port}"`);
+  const other = await start({ 'advertise-broker': '192.0.2.0/24=127.0.0.9;198.51.100.1:28081' });
+  expect(await routeOf(other.nameserver)).toContain('"0":"198.51.100.1:28081"');
 });
 
 test('by the network of the client, and the listener alone', async () => {
