@@ -264,7 +264,7 @@ export class BrokerWorkload {
   ): void {
     const { incarnation } = ports;
     const { topic } = message;
-    const { seenBy, attempt } = message;
+    const { seenBy, attempt, queueOffset } = message;
     const isMine = (): boolean => message.seenBy === seenBy && message.attempt === attempt;
     const delayUs = random.below(random.pick([100, 10_000, 500_000]));
     this.#scheduler.plan(delayUs, () => {
@@ -291,6 +291,8 @@ export class BrokerWorkload {
       this.#note(`ack ${message.number} attempt ${attempt}`);
       api.ack({ group: popGroup, topic, receiptHandles: [receiptHandle] }, (outcomes) => {
         if (!incarnation.isAlive || outcomes instanceof RmqError) return;
+        // What it has been appended as once more since then is another.
+        if (message.queueOffset !== queueOffset) return;
         if (outcomes[0] === undefined) message.ackedBy = incarnation.number;
       });
     });

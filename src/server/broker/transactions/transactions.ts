@@ -244,7 +244,8 @@ export class Transactions {
   #due(one: OpenTransaction): void {
     one.nextCheckMs = this.#clock.nowMs() + this.#tuning.checkIntervalMs;
     this.#arm(one);
-    if (one.isDeciding) return;
+    // No decision could be kept: a question would be one of the few that there are, and in vain.
+    if (one.isDeciding || this.#store.status().refusing !== undefined) return;
     if (one.checkCount >= this.#tuning.checkCountMax) return this.#giveUp(one);
     const able = this.#checkers.filter((checker) => checker.hasProducer(one.producerGroup));
     if (able.length === 0) return;

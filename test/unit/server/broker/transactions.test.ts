@@ -187,6 +187,25 @@ test('after 15 questions it goes to where an operator finds it, also over restar
   expect(bodies((await given.answer).messages.map((message) => ({ message })))).toEqual(['a']);
 });
 
+test('while no decision can be kept nothing is asked, and nothing counted', async () => {
+  await t.stop();
+  t = await new TestBroker({ store: { minFreeBytes: 1 } }).start();
+  await t.topic('T', 2);
+  listen();
+  const half = await sendHalf('a');
+  const { capacityBytes } = t.files;
+  t.files.capacityBytes = 0;
+  for (let round = 0; round < 30; round++) await t.clock.advance(30_100);
+  expect(await end(half, 'COMMIT')).toBe('DISK_FULL');
+  expect(checks).toEqual([]);
+  t.files.capacityBytes = capacityBytes;
+  await t.clock.advance(31_000);
+  await settle();
+  expect(findProperty(checks[0]!.message.properties, 'TRANSACTION_CHECK_TIMES')).toBe('1');
+  expect(await end(half, 'COMMIT')).toBe('OK');
+  expect(await received()).toEqual(['a']);
+});
+
 test('while no producer is there nothing is counted', async () => {
   const half = await sendHalf('a');
   for (let round = 0; round < 30; round++) await t.clock.advance(30_100);
