@@ -24,8 +24,7 @@ const atOnce = 8;
 
 /** All producers and consumers of all brokers. Those of proxies over gRPC are the proxies' business. */
 export async function connectedClients(admin: AdminClient): Promise<readonly ConnectedClient[]> {
-  const clients: ConnectedClient[] = [];
-  for (const master of await admin.masters()) clients.push(...(await producersOf(admin, master)));
+  const clients = [...(await producersOfBrokers(admin))];
   const groups = [...(await admin.listGroups()).keys()].filter((group) => !isSystemGroup(group));
   for (let at = 0; at < groups.length; at += atOnce) {
     const part = groups.slice(at, at + atOnce);
@@ -36,6 +35,13 @@ export async function connectedClients(admin: AdminClient): Promise<readonly Con
     }
   }
   return clients;
+}
+
+/** All producers of all brokers, each once for each of its groups and brokers. */
+export async function producersOfBrokers(admin: AdminClient): Promise<readonly ConnectedClient[]> {
+  const producers: ConnectedClient[] = [];
+  for (const master of await admin.masters()) producers.push(...(await producersOf(admin, master)));
+  return producers;
 }
 
 async function producersOf(

@@ -6,6 +6,8 @@ import { newClient } from './remote-cluster.ts';
 export interface RemotingMember {
   /** Ids of the messages that it was given to consume. */
   readonly consumed: readonly string[];
+  /** Over its connection, to queue 0. */
+  send(topic: string, body: string): Promise<void>;
   leave(): Promise<void>;
 }
 
@@ -61,5 +63,12 @@ export async function joinGroup(
     timeoutMs: 5_000,
   });
   if (answer.code !== 0) throw new Error(`heartbeat: ${answer.code} ${answer.remark}`);
-  return { consumed, leave: () => client.close() };
+  const send = async (to: string, text: string): Promise<void> => {
+    // SendMessageRequestHeaderV2: a producer group, b topic, e queue.
+    const fields = { a: producer ?? group, b: to, c: 'TBW102', d: '4', e: '0' };
+    const code = RequestCode.SEND_MESSAGE_V2;
+    const sent = await client.invoke(broker, code, fields, Buffer.from(text), { timeoutMs: 5_000 });
+    if (sent.code !== 0) throw new Error(`send: ${sent.code} ${sent.remark}`);
+  };
+  return { consumed, send, leave: () => client.close() };
 }

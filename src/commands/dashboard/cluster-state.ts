@@ -65,6 +65,19 @@ export interface Member {
   readonly via: string;
 }
 
+/** Who sent one of the newest messages of a topic. */
+export interface Producer {
+  /** Of its connection. */
+  readonly address: string;
+  /** Store time of the newest that is known, Unix ms. */
+  readonly lastMs: number;
+  /** undefined: no broker knows a client there. */
+  readonly clientId?: string;
+  readonly language?: string;
+  /** That it produces with. */
+  readonly groups?: readonly string[];
+}
+
 export interface GroupStat {
   readonly out: Meter;
   queues: readonly QueueProgress[];
@@ -112,6 +125,8 @@ export class ClusterState {
   readonly deadLetters = new Map<string, DeadLetterStat>();
   /** Groups that consume a topic, of the topics that were looked at. */
   readonly consumersOf = new Map<string, readonly string[]>();
+  /** Who sent the newest messages of the topics that were looked at, the latest first. */
+  readonly producersOf = new Map<string, readonly Producer[]>();
   pending: readonly Pending[] = [];
   clients: readonly ClientRow[] | undefined = undefined;
   readonly events: ClusterEvent[] = [];

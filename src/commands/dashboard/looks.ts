@@ -9,6 +9,7 @@ import type { Context } from '../shared/context.ts';
 import type { ClusterState, Member, Pending, QueueStat } from './cluster-state.ts';
 import { brokerNameOf, type MachinePorts } from './machines.ts';
 import { Meter } from './meter.ts';
+import { lookAtProducers } from './producers.ts';
 import type { Focus, ViewName } from './view.ts';
 
 export interface LookPorts extends MachinePorts {
@@ -26,6 +27,7 @@ export const looks: Partial<Record<ViewName, Look>> = {
     eachInTurn(state, focus.visible, (topic) => lookAtTopic(state, topic, ports)),
   topic: async (state, { name = '' }, ports) => {
     await lookAtTopic(state, name, ports);
+    await lookAtProducers(state, name, ports);
     const groups = await groupsOfTopic(ports.admin, name);
     state.consumersOf.set(name, groups);
     await eachInTurn(state, groups, (group) => lookAtGroup(state, group, ports));

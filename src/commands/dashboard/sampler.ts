@@ -133,6 +133,7 @@ export class ClusterSampler {
     state.topics = topics;
     state.groups = groups;
     forget(state.topicStats, new Set(topics.map(({ topic }) => topic)));
+    forget(state.producersOf, new Set(topics.map(({ topic }) => topic)));
     forget(state.groupStats, groups);
     forget(state.deadLetters, groups);
   }

@@ -219,7 +219,7 @@ export class TailController {
     const [first] = entries;
     if (first === undefined) return;
     if (action === 'save') return this.#ask('save', `${first.topic.replace(/[%|]/g, '_')}.jsonl`);
-    if (action === 'resend') return this.#ask('resend', first.topic);
+    if (action === 'resend') return this.#ask('resend', first.originTopic);
     const isCopied = this.#ports.copy(entries.map((entry) => bodyText(entry)).join('\n'));
     this.#say(
       isCopied ? `copied ${countOf(entries.length)}` : 'too much for the clipboard: e saves it',

@@ -2,6 +2,7 @@
 import type { RecordHost, StoredMessage } from '../../protocol/message/message.ts';
 import { plainBody } from '../../protocol/message/plain-body.ts';
 import { decodeProperties, findProperty } from '../../protocol/message/properties.ts';
+import { PropertyName } from '../../protocol/message/property-names.ts';
 
 const strictUtf8 = new TextDecoder('utf-8', { fatal: true });
 
@@ -68,6 +69,13 @@ export class TailEntry {
 
   get messageId(): string | undefined {
     return this.property('UNIQ_KEY');
+  }
+
+  /** Where it belongs: of a dead letter or a retry the topic that it was sent to. */
+  get originTopic(): string {
+    if (!this.topic.startsWith('%')) return this.topic;
+    const { dlqOriginTopic, retryTopic } = PropertyName;
+    return this.property(dlqOriginTopic) ?? this.property(retryTopic) ?? this.topic;
   }
 
   /** One property, without decoding the others. */

@@ -101,7 +101,10 @@ function numberColumn(title: string, of: (row: QueueStat) => number) {
   } as const;
 }
 
-function topicHead({ state, place }: Scene): Span[][] {
+const producersShown = 3;
+
+function topicHead(scene: Scene): Span[][] {
+  const { state, place } = scene;
   const name = place.name ?? '';
   const row = state.topics.find((one) => one.topic === name);
   const stat = state.topicStats.get(name);
@@ -129,7 +132,28 @@ function topicHead({ state, place }: Scene): Span[][] {
   if (groups !== undefined && groups.length > 5) {
     lines.push([['dim', ` and ${groups.length - 5} groups more`]]);
   }
-  return [...lines, []];
+  return [...lines, ...producerLines(scene), []];
+}
+
+/** Who sent last; what clients say of themselves only where a broker knows them. */
+function producerLines({ state, place, nowMs }: Scene): Span[][] {
+  const producers = state.producersOf.get(place.name ?? '') ?? [];
+  const lines = producers.slice(0, producersShown).map((producer): Span[] => {
+    const { address, clientId, language, groups = [], lastMs } = producer;
+    const more = [
+      clientId === undefined ? '' : ` ${address}`,
+      language === undefined ? '' : ` ${language}`,
+      groups.length === 0 ? '' : ` group ${groups.join(',')}`,
+    ].join('');
+    return [
+      ['plain', ' producer '],
+      ['name', clientId ?? address],
+      ['plain', more === '' ? '' : ` ${more}`],
+      ['dim', `  ${ago(lastMs, nowMs)}`],
+    ];
+  });
+  const rest = producers.length - lines.length;
+  return rest > 0 ? [...lines, [['dim', ` and ${rest} producers more`]]] : lines;
 }
 
 function lagSpans(stat: GroupStat | undefined, topic: string): Span[] {

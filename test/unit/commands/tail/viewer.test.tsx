@@ -169,6 +169,18 @@ describe('keys', () => {
     expect(calls.slice(3)).toEqual(['copy message 3', 'quit']);
   });
 
+  test.each([
+    { topic: '%DLQ%billing', properties: { DLQ_ORIGIN_TOPIC: 'orders', RETRY_TOPIC: 'x' } },
+    { topic: '%RETRY%billing', properties: { RETRY_TOPIC: 'orders' } },
+    { topic: 'orders', properties: { RETRY_TOPIC: 'elsewhere' } },
+  ])('a copy of a message in $topic goes to orders', async (message) => {
+    const { model, type, calls } = viewer();
+    model.take([entryOf({ body: 'dead', ...message })], 1, 0);
+    type('r', 'enter');
+    await Promise.resolve();
+    expect(calls).toEqual(['resend 1 orders']);
+  });
+
   test('a failed save is told', async () => {
     const { model, type, screen } = viewer({ save: () => Promise.reject(new Error('disk full')) });
     model.take(entries(1), 1, 0);
