@@ -112,6 +112,8 @@ export interface ClusterEvent {
   readonly text: string;
 }
 
+/** Consumers of 4.x tell every 5 s how far they are: twice that, so that the rate does not jump. */
+const groupWindowMs = 10_000;
 const eventsMax = 500;
 
 export class ClusterState {
@@ -155,7 +157,7 @@ export class ClusterState {
     let stat = this.groupStats.get(group);
     if (stat === undefined) {
       stat = {
-        out: new Meter(),
+        out: new Meter(groupWindowMs),
         queues: [],
         lag: 0,
         inFlightCount: 0,

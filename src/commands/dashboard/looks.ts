@@ -4,6 +4,7 @@ import { groupConnections, groupOffsets } from '../../client/group-client.ts';
 import { proxyConsumers } from '../../client/proxy-client.ts';
 import { groupsOfTopic, queueRanges, timerCounts } from '../../client/topic-client.ts';
 import { RmqError } from '../../protocol/errors.ts';
+import { isSystemTopic } from '../../protocol/message/names.ts';
 import { clientRows } from '../client/client-row.ts';
 import type { Context } from '../shared/context.ts';
 import type { ClusterState, Member, Pending, QueueStat } from './cluster-state.ts';
@@ -205,7 +206,9 @@ async function pendingOf(state: ClusterState, { admin }: LookPorts): Promise<Pen
     const brokerName = brokerNameOf(machine);
     const byTopic = await timerCounts(admin, machine.address);
     for (const [topic, count] of byTopic) {
-      if (count > 0) pending.push({ kind: 'delayed', brokerName, topic, count });
+      // Apache's retries of pop wait there, too, in a topic of the system.
+      if (count > 0 && !isSystemTopic(topic))
+        pending.push({ kind: 'delayed', brokerName, topic, count });
     }
     const open = Number(machine.facts['openTransactionNum'] ?? 0);
     if (open > 0) pending.push({ kind: 'transaction', brokerName, topic: '', count: open });

@@ -45,9 +45,11 @@ const named: readonly (readonly [flag: Flag & string, name: string])[] = [
 /** Names of what Ink's `useInput` reported: several keys when they came in one chunk. */
 export function keyNames(input: string, key: Key): readonly string[] {
   if (key.tab) return [key.shift ? 'shift-tab' : 'tab'];
+  // Esc and a key behind it come as one over a slow line, and look like that key with Alt, which is bound to nothing.
+  if (key.meta && key.return) return ['esc', 'enter'];
   for (const [flag, name] of named) if (key[flag]) return [name];
   if (key.ctrl) return [`ctrl-${input === ' ' ? 'space' : input}`];
-  if (key.meta) return [`alt-${input}`];
+  if (key.meta) return ['esc', ...Array.from(input, nameOfCharacter)];
   return Array.from(input, nameOfCharacter);
 }
 

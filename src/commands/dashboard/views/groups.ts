@@ -110,7 +110,7 @@ export const group: View<QueueProgress> = {
       title: '',
       value: ({ lag }, { state, place }) => {
         const all = state.groupStats.get(place.name ?? '')?.queues ?? [];
-        const most = Math.max(1, ...all.map((one) => one.lag));
+        const most = Math.max(lagBarCells, ...all.map((one) => one.lag));
         return '█'.repeat(Math.ceil((lag / most) * lagBarCells)).padEnd(lagBarCells);
       },
       tone: () => 'warning',

@@ -1,4 +1,5 @@
 /** The first view: the cluster in a few numbers, and its machines. */
+import { isSystemGroup } from '../../../protocol/message/names.ts';
 import { ago } from '../../shared/times.ts';
 import type { Span } from '../../terminal/rows.ts';
 import { sparkline } from '../../terminal/sparkline.ts';
@@ -98,6 +99,7 @@ function head({ state, columns }: Scene): Span[][] {
 function countSpans(state: ClusterState): Span[] {
   const bad = [...state.machines.values()].filter(({ problem }) => problem !== undefined).length;
   const user = state.topics.filter(({ isSystem }) => !isSystem).length;
+  const groups = [...state.groups.keys()].filter((group) => !isSystemGroup(group)).length;
   const dead = [...state.deadLetters.values()].reduce((sum, one) => sum + one.waitingCount, 0);
   const machines = roles.map((role) => {
     const count = state.machinesOf(role).length;
@@ -106,7 +108,7 @@ function countSpans(state: ClusterState): Span[] {
   const spans: Span[] = [
     [
       'plain',
-      `${machines.join(', ')} · ${short(user)} ${user === 1 ? 'topic' : 'topics'} · ${short(state.groups.size)} ${state.groups.size === 1 ? 'group' : 'groups'}`,
+      `${machines.join(', ')} · ${short(user)} ${user === 1 ? 'topic' : 'topics'} · ${short(groups)} ${groups === 1 ? 'group' : 'groups'}`,
     ],
   ];
   if (dead > 0) spans.push(['warning', ` · ${short(dead)} dead letters`]);

@@ -31,10 +31,24 @@ describe('a meter', () => {
     expect(meter.perSecond).toBe(50);
   });
 
+  test('over a window, steps are spread', () => {
+    const meter = new Meter(10_000);
+    // Told every 5 s, looked at every 2 s: 20 a second.
+    const rates: (number | undefined)[] = [];
+    for (let at = 0; at <= 40; at += 2) {
+      meter.sample(Math.floor(at / 5) * 100, at * 1_000);
+      rates.push(meter.perSecond);
+    }
+    expect(Math.min(...rates.slice(5).map((one) => one ?? 0))).toBeGreaterThanOrEqual(10);
+    expect(Math.max(...rates.slice(5).map((one) => one ?? 0))).toBeLessThanOrEqual(30);
+    meter.sample(100, 42_000);
+    expect(meter.perSecond).toBe(50);
+  });
+
   test('is never negative', () => {
     fc.assert(
-      fc.property(fc.array(fc.nat()), (totals) => {
-        const meter = new Meter();
+      fc.property(fc.array(fc.nat()), fc.nat(5_000), (totals, windowMs) => {
+        const meter = new Meter(windowMs);
         for (const [index, total] of totals.entries()) meter.sample(total, index * 500);
         expect(meter.perSecond ?? 0).toBeGreaterThanOrEqual(0);
       }),

@@ -113,6 +113,12 @@ describe('keys', () => {
     expect(keyNames('', { ...noKey, tab: true, shift: true })).toEqual(['shift-tab']);
   });
 
+  test('behind Esc in one chunk are Esc and themselves, not a key with Alt', () => {
+    expect(keyNames('j', { ...noKey, meta: true })).toEqual(['esc', 'j']);
+    expect(keyNames('', { ...noKey, meta: true, return: true })).toEqual(['esc', 'enter']);
+    expect(keyNames('', { ...noKey, meta: true, escape: true })).toEqual(['esc']);
+  });
+
   test('find their action and are shown short', () => {
     expect(actionOf(listBindings, 'k')).toBe('up');
     expect(actionOf(listBindings, 'x')).toBeUndefined();
