@@ -19,6 +19,7 @@ import {
 } from '../src/server/shared/config-table.ts';
 import type { ValueKind } from '../src/util/values.ts';
 import { grpcPage } from './docs/grpc-page.ts';
+import { jsonPage } from './docs/json-page.ts';
 import { mqadminPage } from './docs/mqadmin-page.ts';
 
 const root = new URL('../', import.meta.url);
@@ -160,7 +161,8 @@ async function commandsPage(): Promise<string> {
   return `# Commands\n\n${note}
 What \`rmq COMMAND --help\` says, in one place. Every command takes the flags of the first table; those
 that talk to a cluster also those of the second, and those whose impact is "destroy" those of the third.
-All end with one of the codes of [exit-codes.md](exit-codes.md). What mqadmin's commands are called here
+All end with one of the codes of [exit-codes.md](exit-codes.md); the fields of \`--output json\` are in
+[json.md](json.md). What mqadmin's commands are called here
 says [mqadmin.md](mqadmin.md).
 
 ${table(flagTitles, outputFlags.map(flagRow))}
@@ -229,6 +231,7 @@ export async function generatePages(): Promise<ReadonlyMap<string, string>> {
     ['docs/reference/commands.md', await commandsPage()],
     ['docs/reference/remoting.md', requestCodesPage()],
     ['docs/reference/mqadmin.md', mqadminPage(note, table, names)],
+    ['docs/reference/json.md', await jsonPage(note, table)],
     ['docs/reference/grpc.md', grpcPage(note, table)],
   ]);
 }
