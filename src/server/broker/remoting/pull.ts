@@ -66,6 +66,9 @@ function pull(
     return;
   }
   const { group, topic, queueId } = header;
+  if (context.clients.consumerGroup(group) === undefined) {
+    context.resets.pulled(group, context.clock.monotonicMs());
+  }
   const isReset = context.resets.isPending(group, topic, queueId);
   if ((header.sysFlag & PullFlag.commitOffset) !== 0 && !isReset) {
     void context.broker

@@ -13,16 +13,38 @@ import type { Cancel } from '../api.ts';
 import type { Handlers, RemotingContext } from './context.ts';
 import { answering, requireTopic } from './context.ts';
 
+/** A consumer whose proxy speaks for it may pause for that long between two pulls. */
+const pullPauseMaxMs = 60_000;
+const pullingGroupMax = 10_000;
+
 /** Resets that a consumer has yet to hear of, and the pulls that wait. Lost with the process. */
 export class PendingResets {
   readonly #offsets = new Map<string, QueueOffset>();
   readonly #pulls = new Map<string, Set<Cancel>>();
+  /** Last pulls of groups whose members are unknown here, monotonic ms; the latest last. */
+  readonly #pulledMs = new Map<string, number>();
 
   /** Whoever pulls the queue is told. */
   add(group: string, topic: string, queueId: number, offset: QueueOffset): void {
     const key = keyOf(group, topic, queueId);
     this.#offsets.set(key, offset);
     for (const end of [...(this.#pulls.get(key) ?? [])]) end();
+  }
+
+  /** A group pulls that has no members here: Apache's proxy pulls for consumers that nobody tells us of. */
+  pulled(group: string, nowMs: number): void {
+    this.#pulledMs.delete(group);
+    this.#pulledMs.set(group, nowMs);
+    if (this.#pulledMs.size <= pullingGroupMax) return;
+    for (const oldest of this.#pulledMs.keys()) {
+      this.#pulledMs.delete(oldest);
+      break;
+    }
+  }
+
+  isPulling(group: string, nowMs: number): boolean {
+    const pulledMs = this.#pulledMs.get(group);
+    return pulledMs !== undefined && nowMs - pulledMs < pullPauseMaxMs;
   }
 
   isPending(group: string, topic: string, queueId: number): boolean {
@@ -123,13 +145,15 @@ async function targetOf(
 }
 
 async function moveTo(
-  { broker, clients, resets }: RemotingContext,
+  { broker, clients, clock, resets }: RemotingContext,
   queue: { readonly group: string; readonly topic: string; readonly queueId: number },
   offset: QueueOffset,
 ): Promise<void> {
   const { group, topic, queueId } = queue;
   await broker.resetOffset(group, topic, queueId, offset);
-  if (clients.consumerGroup(group) !== undefined) resets.add(group, topic, queueId, offset);
+  if (clients.consumerGroup(group) !== undefined || resets.isPulling(group, clock.monotonicMs())) {
+    resets.add(group, topic, queueId, offset);
+  }
 }
 
 /** Without a topic: all topics of the source group. */

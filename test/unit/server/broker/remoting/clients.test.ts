@@ -1,5 +1,6 @@
 /** What a broker does between the clients of its Remoting port, over sockets. */
 import { expect, test, vi } from 'vitest';
+import { defaultGroupConfig } from '../../../../../src/protocol/remoting/bodies/group-config.ts';
 import { RequestCode } from '../../../../../src/protocol/remoting/codes.ts';
 import { startRemotingCluster } from '../../../../support/remoting-cluster.ts';
 
@@ -73,65 +74,73 @@ test('members of a consumer group hear of each other, and get their shares of th
   await vi.waitFor(() => expect(notices.length).toBeGreaterThan(before));
 });
 
-test('a reset reaches a consumer that waits, once, and what it commits until then is ignored', async () => {
-  const { peer } = await startRemotingCluster();
-  const [consumer, admin] = [peer(), peer()];
-  for (const body of ['one', 'two', 'three']) await admin.send('orders', body);
-  await consumer.heartbeat('a', { consumer: 'group', topic: 'orders' });
-  const at = { consumerGroup: 'group', topic: 'orders', queueId: '0' };
-  const pull = (offset: number): ReturnType<typeof consumer.broker> =>
-    consumer.broker(RequestCode.PULL_MESSAGE, {
-      ...at,
-      queueOffset: String(offset),
-      maxMsgNums: '32',
-      sysFlag: '3',
-      commitOffset: String(offset),
-      suspendTimeoutMillis: '4000',
-      subVersion: '1',
+test.each([
+  ['a consumer', true],
+  ["a consumer of Apache's proxy, which says no heartbeats for it", false],
+])(
+  'a reset reaches %s that waits, once, and what it commits until then is ignored',
+  async (_, isKnown) => {
+    const { broker, peer } = await startRemotingCluster();
+    const [consumer, admin] = [peer(), peer()];
+    for (const body of ['one', 'two', 'three']) await admin.send('orders', body);
+    if (isKnown) await consumer.heartbeat('a', { consumer: 'group', topic: 'orders' });
+    else await broker.putGroup(defaultGroupConfig('group'));
+    const at = { consumerGroup: 'group', topic: 'orders', queueId: '0' };
+    const pull = (offset: number): ReturnType<typeof consumer.broker> =>
+      consumer.broker(RequestCode.PULL_MESSAGE, {
+        ...at,
+        queueOffset: String(offset),
+        maxMsgNums: '32',
+        sysFlag: '7',
+        subscription: '*',
+        commitOffset: String(offset),
+        suspendTimeoutMillis: '4000',
+        subVersion: '1',
+      });
+    const waiting = pull(3);
+    await vi.waitFor(async () => {
+      const { extFields } = await admin.broker(RequestCode.QUERY_CONSUMER_OFFSET, at);
+      expect(extFields['offset']).toBe('3');
     });
-  const waiting = pull(3);
-  await vi.waitFor(async () => {
-    const { extFields } = await admin.broker(RequestCode.QUERY_CONSUMER_OFFSET, at);
-    expect(extFields['offset']).toBe('3');
-  });
-  const reset = { group: 'group', topic: 'orders', timestamp: '-1', isForce: 'true' };
-  const outside = await admin.broker(RequestCode.INVOKE_BROKER_TO_RESET_OFFSET, {
-    ...reset,
-    queueId: '0',
-    offset: '9',
-  });
-  expect(outside).toMatchObject({
-    code: 29,
-    remark: 'offset 9 is not in queue 0, which has 0 to 3',
-  });
-  const done = await admin.broker(RequestCode.INVOKE_BROKER_TO_RESET_OFFSET, {
-    ...reset,
-    queueId: '0',
-    offset: '1',
-  });
-  expect(done.body.toString()).toBe(
-    '{"offsetTable":{{"brokerName":"broker-a","queueId":0,"topic":"orders"}:1}}',
-  );
-  expect(await waiting).toMatchObject({ code: 21, extFields: { nextBeginOffset: '1' } });
-  expect(await pull(1)).toMatchObject({ code: 0, extFields: { nextBeginOffset: '3' } });
-  // By time, for all queues; the consumer commits before it has heard of it.
-  await admin.broker(RequestCode.INVOKE_BROKER_TO_RESET_OFFSET, { ...reset, timestamp: '0' });
-  const late = await consumer.broker(RequestCode.UPDATE_CONSUMER_OFFSET, {
-    ...at,
-    commitOffset: '3',
-  });
-  expect(late).toMatchObject({ code: 0, remark: 'Offset has been previously reset' });
-  expect(await pull(3)).toMatchObject({ code: 21, extFields: { nextBeginOffset: '0' } });
-  // Another group goes on from there.
-  await admin.broker(RequestCode.UPDATE_CONSUMER_OFFSET, { ...at, commitOffset: '2' });
-  const clone = { srcGroup: 'group', destGroup: 'copy', topic: 'orders' };
-  expect((await admin.broker(RequestCode.CLONE_GROUP_OFFSET, clone)).code).toBe(0);
-  const copy = await admin.broker(RequestCode.QUERY_CONSUMER_OFFSET, {
-    ...at,
-    consumerGroup: 'copy',
-  });
-  expect(copy.extFields['offset']).toBe('2');
-});
+    const reset = { group: 'group', topic: 'orders', timestamp: '-1', isForce: 'true' };
+    const outside = await admin.broker(RequestCode.INVOKE_BROKER_TO_RESET_OFFSET, {
+      ...reset,
+      queueId: '0',
+      offset: '9',
+    });
+    expect(outside).toMatchObject({
+      code: 29,
+      remark: 'offset 9 is not in queue 0, which has 0 to 3',
+    });
+    const done = await admin.broker(RequestCode.INVOKE_BROKER_TO_RESET_OFFSET, {
+      ...reset,
+      queueId: '0',
+      offset: '1',
+    });
+    expect(done.body.toString()).toBe(
+      '{"offsetTable":{{"brokerName":"broker-a","queueId":0,"topic":"orders"}:1}}',
+    );
+    expect(await waiting).toMatchObject({ code: 21, extFields: { nextBeginOffset: '1' } });
+    expect(await pull(1)).toMatchObject({ code: 0, extFields: { nextBeginOffset: '3' } });
+    // By time, for all queues; the consumer commits before it has heard of it.
+    await admin.broker(RequestCode.INVOKE_BROKER_TO_RESET_OFFSET, { ...reset, timestamp: '0' });
+    const late = await consumer.broker(RequestCode.UPDATE_CONSUMER_OFFSET, {
+      ...at,
+      commitOffset: '3',
+    });
+    expect(late).toMatchObject({ code: 0, remark: 'Offset has been previously reset' });
+    expect(await pull(3)).toMatchObject({ code: 21, extFields: { nextBeginOffset: '0' } });
+    // Another group goes on from there.
+    await admin.broker(RequestCode.UPDATE_CONSUMER_OFFSET, { ...at, commitOffset: '2' });
+    const clone = { srcGroup: 'group', destGroup: 'copy', topic: 'orders' };
+    expect((await admin.broker(RequestCode.CLONE_GROUP_OFFSET, clone)).code).toBe(0);
+    const copy = await admin.broker(RequestCode.QUERY_CONSUMER_OFFSET, {
+      ...at,
+      consumerGroup: 'copy',
+    });
+    expect(copy.extFields['offset']).toBe('2');
+  },
+);
 
 test('a reply reaches who asked, or its sender learns why not', async () => {
   const { peer } = await startRemotingCluster();
