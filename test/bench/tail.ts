@@ -1,7 +1,8 @@
 /**
  * `rmq tail` on a terminal under load: a server, a producer at a steady rate and the viewer in tmux, each a
- * process of its own. Looks at the screen all the time: how old the newest message in sight is, when the
- * screen has been read (so the time that tmux takes counts, too); CPU and memory of the viewer from /proc.
+ * process of its own. Looks at the screen all the time: how long ago the first message that is not in sight yet was
+ * acknowledged, once the screen has been read (so the time that tmux takes counts, too). While producer or server
+ * stand still, nothing is late. CPU and memory of the viewer from /proc.
  *
  *   node test/bench/tail.ts [--rate 5000] [--seconds 60] [--columns 120] [--rows 40] [--size 200] [--json]
  *
@@ -52,11 +53,13 @@ async function produce(namesrv: string, rate: number, size: number): Promise<voi
   let sent = 0;
   let open = 0;
   let failed = 0;
+  let kept = -1;
   for (;;) {
     const due = Math.floor(((performance.now() - start) / 1_000) * rate);
     for (; sent < due && open < 4_000; sent++) {
       open++;
-      const text = `{"n":${sent},"state":"new","note":"${'x'.repeat(size)}`;
+      const n = sent;
+      const text = `{"n":${n},"state":"new","note":"${'x'.repeat(size)}`;
       const properties = new Map([
         ['TAGS', sent % 3 === 0 ? 'paid' : 'new'],
         ['KEYS', `order-${sent}`],
@@ -68,10 +71,15 @@ async function produce(namesrv: string, rate: number, size: number): Promise<voi
           properties,
           bornTimestampMs: Date.now(),
         })
-        .catch(() => failed++)
+        .then(
+          () => {
+            kept = Math.max(kept, n);
+          },
+          () => failed++,
+        )
         .finally(() => open--);
     }
-    process.send?.({ sent, failed });
+    process.send?.({ sent, failed, kept, atMs: Date.now() });
     await sleep(10);
   }
 }
@@ -92,16 +100,18 @@ function usageOf(pid: number): Usage {
   };
 }
 
-/** Store time of the newest message in sight, from its `12:34:56.789`; undefined when there is none. */
-function newestShownMs(rows: readonly string[]): number | undefined {
-  let newest: number | undefined;
+/** The newest message in sight, from its `12:34:56.789` and its key; undefined when there is none. */
+function newestShown(
+  rows: readonly string[],
+): { readonly n: number; readonly storedMs: number } | undefined {
+  let newest = { n: -1, storedMs: 0 };
   for (const line of rows) {
-    const [, hours, minutes, seconds, ms] = /^. (\d\d):(\d\d):(\d\d)\.(\d\d\d) /.exec(line) ?? [];
-    if (ms === undefined) continue;
-    const time = new Date().setHours(Number(hours), Number(minutes), Number(seconds), Number(ms));
-    newest = Math.max(newest ?? 0, time);
+    const found = /^. (\d\d):(\d\d):(\d\d)\.(\d\d\d) .* order-(\d+) /.exec(line);
+    if (found === null) continue;
+    const [hours = 0, minutes, seconds, ms, n = 0] = found.slice(1).map(Number);
+    if (n > newest.n) newest = { n, storedMs: new Date().setHours(hours, minutes, seconds, ms) };
   }
-  return newest;
+  return newest.n < 0 ? undefined : newest;
 }
 
 async function main(): Promise<void> {
@@ -115,9 +125,17 @@ async function main(): Promise<void> {
   );
   let sent = 0;
   let failed = 0;
-  producer.on('message', (told: { sent?: number; failed?: number }) => {
+  const kept: Kept[] = [];
+  producer.on('message', (told: { sent?: number; failed?: number } & Partial<Kept>) => {
     sent = told.sent ?? sent;
     failed = told.failed ?? failed;
+    if (
+      told.kept !== undefined &&
+      told.atMs !== undefined &&
+      told.kept > (kept.at(-1)?.kept ?? -1)
+    ) {
+      kept.push({ kept: told.kept, atMs: told.atMs });
+    }
   });
   const terminal = await Terminal.start([process.execPath, rmqExecutable, 'tail', topic], {
     columns: Number(flags.columns),
@@ -125,12 +143,12 @@ async function main(): Promise<void> {
     env: { RMQ_NAMESRV: namesrv },
   });
   try {
-    await terminal.until((_screen, rows) => newestShownMs(rows) !== undefined, 20_000);
+    await terminal.until((_screen, rows) => newestShown(rows) !== undefined, 20_000);
     const shell = await terminal.pid();
     const children = readFileSync(`/proc/${shell}/task/${shell}/children`, 'utf8');
     const viewer = Number(children.trim().split(' ')[0]);
     await sleep(3_000); // What is compiled at first is compiled.
-    report(await watch(terminal, viewer, () => sent), failed);
+    report(await watch(terminal, viewer, { sent: () => sent, kept }), failed);
   } finally {
     producer.disconnect();
     await terminal.close();
@@ -142,6 +160,8 @@ interface Watched {
   readonly seconds: number;
   readonly rate: number;
   readonly latenessMs: readonly number[];
+  /** How old what was in sight got, whoever stood still. */
+  readonly oldestMs: number;
   /** Seconds in which something was late, with what was sent in them. */
   readonly lateSeconds: readonly string[];
   readonly cpuCores: number;
@@ -150,14 +170,27 @@ interface Watched {
   readonly lastRows: readonly string[];
 }
 
-async function watch(terminal: Terminal, pid: number, sentNow: () => number): Promise<Watched> {
+/** The newest message that was acknowledged at a time, Unix ms; within the 10 ms in which the producer tells. */
+interface Kept {
+  readonly kept: number;
+  readonly atMs: number;
+}
+
+interface Progress {
+  sent(): number;
+  /** The oldest first; what has been in sight is taken out. */
+  readonly kept: Kept[];
+}
+
+async function watch(terminal: Terminal, pid: number, progress: Progress): Promise<Watched> {
   const seconds = Number(flags.seconds);
   const start = performance.now();
   const first = usageOf(pid);
-  const sentBefore = sentNow();
+  const sentBefore = progress.sent();
   const latenessMs: number[] = [];
   const residentMiB = [first.residentMiB];
   const lateSeconds: string[] = [];
+  let oldestMs = 0;
   let lastRows: readonly string[] = [];
   let second = { at: 0, worstMs: 0, sentBefore };
   for (;;) {
@@ -165,17 +198,22 @@ async function watch(terminal: Terminal, pid: number, sentNow: () => number): Pr
     if (passed > seconds) break;
     const beganMs = Date.now();
     lastRows = await terminal.rows();
-    const newest = newestShownMs(lastRows);
-    const late = newest === undefined ? 0 : Date.now() - newest;
-    if (newest !== undefined) latenessMs.push(late);
-    second.worstMs = Math.max(second.worstMs, late);
+    const newest = newestShown(lastRows);
+    if (newest !== undefined) {
+      while ((progress.kept[0]?.kept ?? Number.POSITIVE_INFINITY) <= newest.n)
+        progress.kept.shift();
+      const late = Math.max(0, Date.now() - (progress.kept[0]?.atMs ?? Date.now()));
+      latenessMs.push(late);
+      second.worstMs = Math.max(second.worstMs, late);
+      oldestMs = Math.max(oldestMs, Date.now() - newest.storedMs);
+    }
     if (passed > second.at + 1) {
-      const sent = sentNow() - second.sentBefore;
+      const sent = progress.sent() - second.sentBefore;
       const lookedMs = Date.now() - beganMs;
       if (second.worstMs > latenessMaxMs) {
         lateSeconds.push(`${second.at}s: ${second.worstMs} ms, ${sent} sent, look ${lookedMs} ms`);
       }
-      second = { at: Math.floor(passed), worstMs: 0, sentBefore: sentNow() };
+      second = { at: Math.floor(passed), worstMs: 0, sentBefore: progress.sent() };
     }
     if (passed > (residentMiB.length * seconds) / 10) residentMiB.push(usageOf(pid).residentMiB);
     await sleep(lookMs);
@@ -184,8 +222,9 @@ async function watch(terminal: Terminal, pid: number, sentNow: () => number): Pr
   const tookMs = performance.now() - start;
   return {
     seconds,
-    rate: ((sentNow() - sentBefore) * 1_000) / tookMs,
+    rate: ((progress.sent() - sentBefore) * 1_000) / tookMs,
     latenessMs: latenessMs.sort((a, b) => a - b),
+    oldestMs,
     lateSeconds,
     cpuCores: (last.cpuMs - first.cpuMs) / tookMs,
     residentMiB: [...residentMiB, last.residentMiB],
@@ -205,6 +244,7 @@ function report(watched: Watched, failed: number): void {
     latenessMedianMs: at(0.5),
     latenessP99Ms: at(0.99),
     latenessWorstMs: at(1),
+    oldestMs: watched.oldestMs,
     cpuCores: Number(watched.cpuCores.toFixed(2)),
     residentMiB: residentMiB.map(Math.round),
     failedSends: failed,
@@ -215,7 +255,10 @@ function report(watched: Watched, failed: number): void {
     console.log(watched.lastRows.slice(-2).join('\n'));
     console.log(`messages a second         ${result.rate}, ${failed} failed`);
     console.log(
-      `newest in sight is old    ${result.latenessMedianMs} ms median, ${result.latenessP99Ms} p99, ${result.latenessWorstMs} worst of ${result.looks} looks (wanted: 200)`,
+      `shown late by             ${result.latenessMedianMs} ms median, ${result.latenessP99Ms} p99, ${result.latenessWorstMs} worst of ${result.looks} looks (wanted: 200)`,
+    );
+    console.log(
+      `oldest that was newest    ${result.oldestMs} ms, pauses of producer and server with it`,
     );
     for (const line of watched.lateSeconds) console.log(`  late                    ${line}`);
     console.log(`CPU of the viewer         ${result.cpuCores} cores (wanted: 0.5)`);

@@ -38,7 +38,7 @@ export function frameOf(
   const listHeight = room - head.length;
   controller.resize(columns, listHeight);
   const content = controller.isHelpOpen
-    ? helpRows(controller, theme, columns)
+    ? helpRows(controller, theme, { columns, height: rows - 4 })
     : [...head, ...listRows(controller, theme, listHeight)];
   const blank = row(theme, columns, []);
   const body = [...content, ...Array<string>(rows).fill(blank)].slice(0, rows - 4);
@@ -98,17 +98,32 @@ function listRows(controller: DashboardController, theme: Theme, height: number)
   return tableRows(named, scene, theme, { rows: shown, selected, sort });
 }
 
-function helpRows(controller: DashboardController, theme: Theme, columns: number): string[] {
+/** In two columns where the screen is low. */
+function helpRows(
+  controller: DashboardController,
+  theme: Theme,
+  size: { readonly columns: number; readonly height: number },
+): string[] {
   const bindings = bindingsFor(controller.view?.actions ?? []);
+  const isLow = bindings.length + 2 > size.height;
+  const perColumn = isLow ? Math.ceil(bindings.length / 2) : bindings.length;
+  const width = isLow ? Math.floor(size.columns / 2) : size.columns;
+  const cell = (index: number): string => {
+    const { keys = [], help = '' } = bindings[index] ?? {};
+    const labels = (isLow ? keys.slice(0, 2) : keys).map(keyLabel).join(' ');
+    return row(theme, width, [
+      ['key', ` ${fit(labels, isLow ? 14 : 16)}`],
+      ['plain', help],
+    ]);
+  };
+  const lines = Array.from({ length: perColumn }, (_, index) => {
+    if (!isLow) return cell(index);
+    return cell(index) + cell(index + perColumn) + ' '.repeat(size.columns - 2 * width);
+  });
   return [
-    row(theme, columns, [['heading', ' Keys of this view']]),
-    ...bindings.map(({ keys, help }) =>
-      row(theme, columns, [
-        ['key', ` ${fit(keys.map(keyLabel).join(' '), 16)}`],
-        ['plain', help],
-      ]),
-    ),
-    row(theme, columns, [['dim', ' any key closes this']]),
+    row(theme, size.columns, [['heading', ' Keys of this view']]),
+    ...lines,
+    row(theme, size.columns, [['dim', ' any key closes this']]),
   ];
 }
 

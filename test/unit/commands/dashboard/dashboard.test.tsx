@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { render } from 'ink-testing-library';
 import { describe, expect, test } from 'vitest';
 import type { Actions } from '../../../../src/commands/dashboard/actions.ts';
+import { bindingsFor } from '../../../../src/commands/dashboard/bindings.ts';
 import { ClusterState } from '../../../../src/commands/dashboard/cluster-state.ts';
 import { DashboardController } from '../../../../src/commands/dashboard/controller.ts';
 import { frameOf } from '../../../../src/commands/dashboard/frame.ts';
@@ -11,6 +12,7 @@ import { bytes, rate, short } from '../../../../src/commands/dashboard/numbers.t
 import { parseRowFilter } from '../../../../src/commands/dashboard/table.ts';
 import type { Focus, Place } from '../../../../src/commands/dashboard/view.ts';
 import { Rows } from '../../../../src/commands/terminal/components.tsx';
+import { keyLabel } from '../../../../src/commands/terminal/keys.ts';
 import { Theme } from '../../../../src/commands/terminal/theme.ts';
 import { cellsOf } from '../../../../src/commands/terminal/widths.ts';
 
@@ -215,6 +217,20 @@ describe('the frame', () => {
     type('i');
     expect(controller.selected).toMatchObject({ topic: 'topic-00298' });
   });
+
+  test.each(['overview', 'topics', 'topic', 'groups', 'group', 'dlq', 'machine'] as const)(
+    'the help of %s fits a screen of 80×24 whole',
+    (view) => {
+      const { controller, type } = opened(clusterOf(3), { view, name: 'topic-00001' });
+      const shown = type('?').join('\n');
+      for (const { help, keys } of bindingsFor(controller.view?.actions ?? [])) {
+        expect(shown).toContain(`${keys.slice(0, 2).map(keyLabel).join(' ')} `);
+        expect(shown).toContain(help);
+      }
+      expect(shown).toContain('any key closes this');
+      expect(type('x').join('\n')).not.toContain('any key closes this');
+    },
+  );
 
   test('what destroys has to be named', async () => {
     const { type, calls, controller } = opened(clusterOf(3), { view: 'topics' });
