@@ -48,10 +48,13 @@ export const overview: View<Machine> = {
   empty: 'no machine has answered yet',
 };
 
-function stateText({ problem, isDrained, facts, role }: Machine): string {
+/** From there on there is room for more than the figures that every machine has. */
+const wideColumns = 100;
+
+function stateText({ problem, isDrained, facts, role }: Machine, { columns }: Scene): string {
   if (problem !== undefined) return problem;
   if (isDrained) return 'drained';
-  if (role === 'proxy' && facts['connectionCount'] !== undefined) {
+  if (columns >= wideColumns && role === 'proxy' && facts['connectionCount'] !== undefined) {
     return `up, ${facts['connectionCount']} clients`;
   }
   return 'up';
