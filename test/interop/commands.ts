@@ -105,6 +105,7 @@ async function dashboard(run: Run): Promise<void> {
   await step(run, 'dashboard --snapshot', 'broker-a');
   await step(run, 'dashboard --snapshot --view topics', 'orders');
   await step(run, 'dashboard --snapshot --view groups', 'billing');
+  await step(run, 'dashboard --snapshot --topic orders', /^ producer \d[\d.]*:\d+ .*ago$/m);
 }
 
 /** Exports of Apache's cluster, taken over by one of ours, and mirrors both ways. */
