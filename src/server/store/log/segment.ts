@@ -72,11 +72,11 @@ export class Segment {
    * no record has been touched then.
    */
   async allocate(end: number): Promise<void> {
-    while (this.#extending !== undefined) await this.#extending;
-    while (this.#allocatedEnd < end) await this.#extend();
+    // Records that fit do not wait for what is made ahead.
+    while (this.#allocatedEnd < end) await (this.#extending ?? this.#extend());
   }
 
-  /** Fills on in the background when `end` comes near to what exists. */
+  /** Fills on in the background, beside what is written meanwhile, when `end` comes near to what exists. */
   allocateAhead(end: number, failed: (error: unknown) => void): void {
     if (this.#extending !== undefined || this.#allocatedEnd >= this.sizeBytes) return;
     if (this.#allocatedEnd - end > this.#stepBytes / 2) return;
@@ -102,12 +102,23 @@ export class Segment {
 
   async #fill(begin: number, end: number): Promise<void> {
     const file = this.#open();
-    for (let at = begin; at < end; at += zeros.length) {
-      const part = zeros.subarray(0, Math.min(zeros.length, end - at));
-      // Else the system finds blocks for them only with what is written there, and notes that in its journal each time.
-      if (this.#isSynced && file.writeSynced !== undefined) await file.writeSynced(part, at);
-      else await file.write(part, at);
+    // Synced: else the system finds blocks only with what is written there, and notes that in its journal each time.
+    // By an open file of its own: the system tells each of them once that a sync failed, and if that was a sync of
+    // records, who writes those has to hear of it. Without one the zeros stay unsynced, which only costs time.
+    const own = this.#isSynced ? await this.#openOnceMore() : undefined;
+    try {
+      for (let at = begin; at < end; at += zeros.length) {
+        const part = zeros.subarray(0, Math.min(zeros.length, end - at));
+        if (own?.writeSynced === undefined) await file.write(part, at);
+        else await own.writeSynced(part, at);
+      }
+    } finally {
+      await own?.close();
     }
+  }
+
+  #openOnceMore(): Promise<OpenFile | undefined> {
+    return this.#files.open(this.path, { create: false }).catch(() => undefined);
   }
 
   /** Writes at a physical offset. The range has been allocated. */
@@ -118,7 +129,8 @@ export class Segment {
   /** As `write`, done when it answers true; false: it cannot be, and nothing was written. */
   writeNow(bytes: Uint8Array, physicalOffset: number): boolean {
     const file = this.#open();
-    if (file.writeNow === undefined) return false;
+    // What is made ahead may wait for the disk, and who writes to the file beside it with it.
+    if (file.writeNow === undefined || this.#extending !== undefined) return false;
     file.writeNow(bytes, this.#positionOf(bytes, physicalOffset));
     return true;
   }

@@ -96,6 +96,71 @@ for (const flush of ['sync', 'async'] as const) {
   });
 }
 
+/** As Linux: that bytes could not be synced is told once to each open file, whichever of its syncs comes first. */
+class ErrorOnceFiles extends MemoryFiles {
+  /** What fills a file ahead waits here. */
+  readonly door = new Door();
+  isFailing = false;
+  #failures = 0;
+
+  override async open(path: string, options: { readonly create: boolean }): Promise<OpenFile> {
+    const file = await super.open(path, options);
+    let told = this.#failures;
+    const tell = (): void => {
+      if (told === this.#failures) return;
+      told = this.#failures;
+      throw ioError();
+    };
+    return Object.assign(Object.create(file) as OpenFile, {
+      writeSynced: async (source: Uint8Array, position: number) => {
+        await file.write(source, position);
+        const isZeros = source.every((byte) => byte === 0);
+        if (isZeros) await this.door.pass();
+        else if (this.isFailing) {
+          this.#failures++;
+          await settle();
+        }
+        tell();
+      },
+    });
+  }
+}
+
+test('that a record could not be synced is not told to who fills the file ahead instead', async () => {
+  const files = new ErrorOnceFiles();
+  const tuning = { allocateStepMinBytes: 4 << 10, allocateStepMaxBytes: 4 << 10 };
+  const held = await new TestStore({ files, tuning }).start();
+  await held.append(draftOf('t', 0, 'makes the file'));
+  files.door.shut();
+  // Leaves so little behind it that the file is filled on, beside the next one.
+  await held.append(draftOf('t', 0, 'a'.repeat(2_500)));
+  files.isFailing = true;
+  const told = outcome(held.append(draftOf('t', 0, 'b')));
+  await settle(2);
+  files.door.open();
+  expect(await told).toBe('STORE_FAILED');
+  await held.store.stop();
+});
+
+test('a record that fits what has been made does not wait for what is made ahead', async () => {
+  const files = new ErrorOnceFiles();
+  const tuning = { allocateStepMinBytes: 4 << 10, allocateStepMaxBytes: 4 << 10 };
+  const held = await new TestStore({ files, tuning }).start();
+  await held.append(draftOf('t', 0, 'makes the file'));
+  files.door.shut();
+  await held.append(draftOf('t', 0, 'a'.repeat(2_500)));
+  await settle();
+  expect(files.door.count).toBe(1);
+  await held.append(draftOf('t', 0, 'b'));
+  const larger = outcome(held.append(draftOf('t', 0, 'c'.repeat(2_500))));
+  await settle();
+  files.door.open();
+  expect(await larger).toBe('kept');
+  await held.restart();
+  expect(await held.bodies('t', 0)).toHaveLength(4);
+  await held.store.stop();
+});
+
 /** A database whose operations a test can hold up, or fail. */
 async function handledDatabase(held: TestStore): Promise<Database> {
   const factory = await memoryDatabaseFactory();
