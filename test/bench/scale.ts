@@ -125,4 +125,10 @@ async function main(): Promise<void> {
   }
 }
 
-await main();
+// The clock's timers keep no process alive.
+const alive = setInterval(() => {}, 60_000);
+try {
+  await main();
+} finally {
+  clearInterval(alive);
+}
