@@ -15,7 +15,7 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { type Failure, haveKits, type KitRun, type Outcome, runKit } from './kits.ts';
+import { type Failure, haveKits, type KitRun, runKitTwice } from './kits.ts';
 import { explanation } from './known-failures.ts';
 import { haveApache, type Makers, type MixedCluster, startMixedCluster } from './mixed-cluster.ts';
 
@@ -64,31 +64,13 @@ function makersOf(cell: string): Makers {
   return { nameserver, broker, proxy };
 }
 
-/** A pattern for the kit's `--only` that finds just these. */
-function patternOf(names: readonly string[]): string {
-  return `^(${names.map((name) => name.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&')).join('|')})$`;
-}
-
-async function runTwice(kit: string, run: KitRun): Promise<Outcome> {
-  const first = await runKit(kit, run);
-  if (first.failed === 0) return first;
-  const again = await runKit(kit, {
-    ...run,
-    only: patternOf(first.failures.map(({ scenario }) => scenario)),
-    jobs: 1,
-    logFile: run.logFile?.replace(/\.log$/, '-again.log'),
-  });
-  if (again.passed + again.failed === 0) return first;
-  return { ...again, passed: first.passed + again.passed };
-}
-
 async function runCell(cell: string, cluster: MixedCluster): Promise<CellResult> {
   const kits = new Map<string, KitResult>();
   const wanted = flags.kits.split(/[ ,]+/);
   const run = async (kit: string, more: Partial<KitRun> = {}): Promise<void> => {
     if (!wanted.includes(kit)) return;
     const name = more.only === `^${alone}` ? `${kit}-alone` : kit;
-    const outcome = await runTwice(kit, {
+    const outcome = await runKitTwice(kit, {
       grpc: cluster.grpc,
       namesrv: cluster.namesrv,
       quick: flags.quick,

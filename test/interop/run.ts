@@ -2,17 +2,18 @@
  * Drives our server with the official clients of other languages: the kits of `../shared/interop`.
  *
  *   npm run interop -- [--three] [--clients "node go"] [--repeat 3] [--only PATTERN] [--jobs N]
- *                      [--quick] [--header json|rocketmq] [--proxy-remoting] [--log DIR]
+ *                      [--quick] [--header json|rocketmq] [--proxy-remoting] [--again] [--log DIR]
  *
  * Starts the server on free ports (in three processes with --three), runs each kit with the filter
  * of what this version promises, prints a table, and ends with `N passed, N failed`. `--quick`
  * leaves out what mostly waits, `--header` says how the headers of Remoting are written, and
- * `--proxy-remoting` sends 4.x clients through the proxy. The exit code is 1 when something failed.
+ * `--proxy-remoting` sends 4.x clients through the proxy. With `--again` a scenario counts as failed when it has failed twice,
+ * the second time by itself; both are printed. The exit code is 1 when something failed.
  */
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { startDeployment } from '../support/processes.ts';
-import { haveKits, runKit } from './kits.ts';
+import { haveKits, type KitRun, runKit, runKitTwice } from './kits.ts';
 
 const { values: flags } = parseArgs({
   options: {
@@ -24,6 +25,7 @@ const { values: flags } = parseArgs({
     jobs: { type: 'string', default: '4' },
     header: { type: 'string' },
     'proxy-remoting': { type: 'boolean', default: false },
+    again: { type: 'boolean', default: false },
     log: { type: 'string' },
     grpc: { type: 'string' },
     namesrv: { type: 'string' },
@@ -51,7 +53,7 @@ async function main(): Promise<number> {
     console.log('round client   passed failed seconds');
     for (let round = 1; round <= Number(flags.repeat); round += 1) {
       for (const client of flags.clients.split(/[ ,]+/)) {
-        const outcome = await runKit(client, {
+        const run: KitRun = {
           grpc: server.grpc,
           namesrv: server.namesrv,
           remoting: flags['proxy-remoting'] ? server.proxyRemoting : undefined,
@@ -60,13 +62,19 @@ async function main(): Promise<number> {
           only: flags.only,
           jobs: Number(flags.jobs),
           logFile: flags.log === undefined ? undefined : join(flags.log, `${client}-${round}.log`),
-        });
+        };
+        const outcome = flags.again
+          ? await runKitTwice(client, run)
+          : { ...(await runKit(client, run)), firstFailures: [] };
         passed += outcome.passed;
         failed += outcome.failed;
         const cells = [String(outcome.passed), String(outcome.failed), outcome.seconds.toFixed(0)];
         console.log(
           `${String(round).padEnd(6)}${client.padEnd(9)}${cells.map((cell, i) => cell.padStart([6, 7, 8][i] ?? 8)).join('')}`,
         );
+        for (const { scenario, reason } of outcome.firstFailures) {
+          console.log(`      failed at first: ${scenario}: ${reason}`);
+        }
         for (const { scenario, reason } of outcome.failures) {
           console.log(`      FAIL ${scenario}: ${reason}`);
         }
