@@ -174,12 +174,15 @@ class LogScan {
     return { endOffset, truncatedBytes, holes: this.#holes };
   }
 
-  /** Segments that were made ahead hold nothing. */
+  /**
+   * Segments that were made ahead hold nothing. The last goes first: were one in the middle missing after a crash, the one
+   * before would count as twice as long.
+   */
   async #removeBehind(endOffset: number): Promise<void> {
     const { segments } = this.#log;
     const first = segments.findIndex((segment) => segment.baseOffset > endOffset);
     if (first < 0) return;
-    for (const later of segments.splice(first)) {
+    for (const later of segments.splice(first).toReversed()) {
       await later.close();
       await this.#log.removeFile(later);
     }

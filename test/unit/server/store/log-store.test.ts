@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { RmqError } from '../../../../src/protocol/errors.ts';
 import { memoryDatabaseFactory } from '../../../../src/server/store/index/level-database.ts';
+import { segmentName } from '../../../../src/server/store/log/segment.ts';
 import { settle } from '../../../support/manual-clock.ts';
 import { UnlockedFiles } from '../../../support/mortal.ts';
 import { draftOf, TestStore } from '../../../support/test-store.ts';
@@ -274,4 +275,30 @@ describe('state of the broker', () => {
     await expect(second.start()).rejects.toMatchObject({ code: 'DATA_DIR_IN_USE' });
     await t.store.stop();
   });
+});
+
+it('of segments made ahead the last goes first: a crash in between leaves no gap', async () => {
+  const held = await new TestStore().start();
+  await held.append(draftOf('orders', 0, 'one'));
+  await held.store.stop();
+  const { files } = held;
+  const size = 64 << 10;
+  for (const number of [1, 2, 3]) {
+    const file = await files.open(`/store/commitlog/${segmentName(number * size)}`, {
+      create: true,
+    });
+    await file.write(Buffer.alloc(16), 0);
+    await file.close();
+  }
+  await files.remove('/store/stopped');
+  const remove = files.remove.bind(files);
+  const gone: string[] = [];
+  files.remove = async (path) => {
+    await remove(path);
+    if (path.includes('/commitlog/')) gone.push(path);
+  };
+  await held.start();
+  expect(gone).toEqual([3, 2, 1].map((number) => `/store/commitlog/${segmentName(number * size)}`));
+  expect(await held.bodies('orders', 0)).toEqual(['one']);
+  await held.store.stop();
 });
