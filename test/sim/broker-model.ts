@@ -261,7 +261,9 @@ export class BrokerModel {
       .filter(({ seenBy, ackedBy }) => seenBy === incarnation || ackedBy === incarnation)
       .map((message) => ({ message, ...message }));
     return () => {
-      for (const { message, seenBy, ackedBy, attempt, visibleAtUs } of known) {
+      for (const { message, queueOffset, seenBy, ackedBy, attempt, visibleAtUs } of known) {
+        // What it was appended as once more was delivered meanwhile: another message.
+        if (message.queueOffset !== queueOffset) continue;
         if (ackedBy === incarnation) message.ackedBy = incarnation + 1;
         if (seenBy !== incarnation || message.attempt !== attempt) continue;
         message.seenBy = incarnation + 1;
