@@ -257,15 +257,17 @@ export class BrokerWorkload {
   /** What a consumer does with a message, after a while. */
   #handle(
     { api, ports }: Server,
-    { receiptHandle }: PoppedMessage,
+    { receiptHandle, message: { queueOffset } }: PoppedMessage,
     message: SimMessage,
     random: SimRandom,
     forgets: number,
   ): void {
     const { incarnation } = ports;
-    const { topic } = message;
-    const { seenBy, attempt, queueOffset } = message;
-    const isMine = (): boolean => message.seenBy === seenBy && message.attempt === attempt;
+    const { topic, seenBy, attempt } = message;
+    // What it has been appended as once more, maybe in the same answer, is another.
+    const isSame = (): boolean => message.queueOffset === queueOffset;
+    const isMine = (): boolean =>
+      isSame() && message.seenBy === seenBy && message.attempt === attempt;
     const delayUs = random.below(random.pick([100, 10_000, 500_000]));
     this.#scheduler.plan(delayUs, () => {
       if (!incarnation.isAlive || random.chance(forgets)) return;
@@ -276,7 +278,9 @@ export class BrokerWorkload {
         // Too late or nearly: the broker may have given it up, and answers that it is done with it.
         const isLate = atUs >= message.visibleAtUs - 2_000;
         // Until it is answered either time may count.
-        message.visibleAtUs = Math.min(message.visibleAtUs, atUs + invisibleTimeMs * 1_000);
+        if (isSame()) {
+          message.visibleAtUs = Math.min(message.visibleAtUs, atUs + invisibleTimeMs * 1_000);
+        }
         const isSuspend = random.chance(0.5);
         this.#note(`${isSuspend ? 'suspend' : 'prolong'} ${message.number} ${invisibleTimeMs}`);
         api.changeInvisibleTime({ ...request, isSuspend }, (result) => {
@@ -290,9 +294,7 @@ export class BrokerWorkload {
       message.isDone = true;
       this.#note(`ack ${message.number} attempt ${attempt}`);
       api.ack({ group: popGroup, topic, receiptHandles: [receiptHandle] }, (outcomes) => {
-        if (!incarnation.isAlive || outcomes instanceof RmqError) return;
-        // What it has been appended as once more since then is another.
-        if (message.queueOffset !== queueOffset) return;
+        if (!incarnation.isAlive || outcomes instanceof RmqError || !isSame()) return;
         if (outcomes[0] === undefined) message.ackedBy = incarnation.number;
       });
     });
