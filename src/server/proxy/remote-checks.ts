@@ -13,6 +13,7 @@ import { decodeRecord } from '../../protocol/message/record.ts';
 import { jsonBody } from '../../protocol/remoting/bodies/json.ts';
 import { RequestCode } from '../../protocol/remoting/codes.ts';
 import type { RemotingCommand } from '../../protocol/remoting/command.ts';
+import { unregisterClientHeader } from '../../protocol/remoting/headers/admin.ts';
 import { checkTransactionHeader } from '../../protocol/remoting/headers/transaction.ts';
 import type { Cancel, TransactionChecker } from '../broker/api.ts';
 import type { Logger } from '../shared/logger.ts';
@@ -28,11 +29,16 @@ interface Watched {
   readonly checker: TransactionChecker;
 }
 
+interface Told extends Watched {
+  /** Groups of the last heartbeat. */
+  groups: ReadonlySet<string>;
+}
+
 export class RemoteChecks {
   readonly #client: RemotingClient;
   readonly #clock: Clock;
   readonly #logger: Logger;
-  readonly #watched = new Map<string, Watched>();
+  readonly #watched = new Map<string, Told>();
   #timer: Timer | undefined = undefined;
 
   constructor(options: {
@@ -51,10 +57,11 @@ export class RemoteChecks {
 
   /** Tells the broker at `address` who can be asked, until the cancel. */
   watch(address: string, watched: Watched): Cancel {
-    this.#watched.set(address, watched);
+    const told: Told = { ...watched, groups: new Set() };
+    this.#watched.set(address, told);
     this.soon();
     return () => {
-      if (this.#watched.get(address) === watched) this.#watched.delete(address);
+      if (this.#watched.get(address) === told) this.#watched.delete(address);
     };
   }
 
@@ -71,13 +78,23 @@ export class RemoteChecks {
   }
 
   #beat(): void {
-    for (const [address, { checker }] of this.#watched) {
-      const producerDataSet = [...checker.producerGroups()].map((groupName) => ({ groupName }));
-      if (producerDataSet.length === 0) continue;
+    for (const [address, told] of this.#watched) {
+      const groups = new Set(told.checker.producerGroups());
+      for (const group of told.groups) if (!groups.has(group)) this.#unregister(address, group);
+      told.groups = groups;
+      if (groups.size === 0) continue;
+      const producerDataSet = [...groups].map((groupName) => ({ groupName }));
       const body = jsonBody({ clientID: clientId, producerDataSet, consumerDataSet: [] });
       this.#client.oneway(address, RequestCode.HEART_BEAT, {}, body);
     }
     this.#timer = this.#clock.setTimer(heartbeatIntervalMs, () => this.#beat());
+  }
+
+  /** Apache's broker closes the connection, with all that waits on it, 120 s after the last heartbeat of one group. */
+  #unregister(address: string, producerGroup: string): void {
+    const fields = { clientId, producerGroup, consumerGroup: undefined };
+    const header = unregisterClientHeader.encode(fields);
+    this.#client.oneway(address, RequestCode.UNREGISTER_CLIENT, header);
   }
 
   #check(command: RemotingCommand, address: string): void {

@@ -170,15 +170,19 @@ export class ClientRegistry {
     return isChanged;
   }
 
+  /** Proxies have one client id as producers: none of them speaks for another's connection. */
   unregister(
+    session: RemotingSession,
     clientId: string,
     groups: {
       readonly producerGroup: string | undefined;
       readonly consumerGroup: string | undefined;
     },
   ): void {
-    if (groups.producerGroup !== undefined) this.#dropProducer(groups.producerGroup, clientId);
-    if (groups.consumerGroup !== undefined) this.#dropConsumer(groups.consumerGroup, clientId);
+    const { producerGroup = '', consumerGroup } = groups;
+    const producer = this.#producers.get(producerGroup)?.get(clientId);
+    if (producer?.session === session) this.#dropProducer(producerGroup, clientId);
+    if (consumerGroup !== undefined) this.#dropConsumer(consumerGroup, clientId);
   }
 
   #watch(session: RemotingSession): void {

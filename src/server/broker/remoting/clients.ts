@@ -59,7 +59,7 @@ function unregister(context: RemotingContext, request: RemotingRequest): AnswerP
   const { clientId, producerGroup, consumerGroup } = unregisterClientHeader.decode(
     request.extFields,
   );
-  context.clients.unregister(clientId, { producerGroup, consumerGroup });
+  context.clients.unregister(request.session, clientId, { producerGroup, consumerGroup });
   return {};
 }
 
