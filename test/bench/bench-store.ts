@@ -10,8 +10,7 @@ import { silentLogger } from '../../src/server/shared/logger.ts';
 import { levelDatabaseFactory } from '../../src/server/store/index/level-database.ts';
 import { LogStore } from '../../src/server/store/log-store.ts';
 import type { LogStoreOptions } from '../../src/server/store/options.ts';
-
-const host = { address: Buffer.from([127, 0, 0, 1]), port: 10_911 };
+import { localHost, plainDraft } from '../support/plain-draft.ts';
 
 export async function makeStore(
   folder: string,
@@ -28,7 +27,7 @@ export async function makeStore(
     segmentSizeBytes: 64 << 20,
     retentionMs: 72 * 3_600_000,
     minFreeBytes: 0,
-    storeHost: host,
+    storeHost: localHost,
     ...options,
   });
 }
@@ -49,18 +48,13 @@ export function typicalDraft(
       ['WAIT', 'true'],
     ]),
   );
-  return {
+  return plainDraft({
     topic,
     queueId,
-    flag: 0,
-    sysFlag: 0,
     bornTimestampMs: Date.now(),
-    bornHost: host,
-    reconsumeTimes: 0,
-    preparedTransactionOffset: 0,
     body,
     properties,
-  };
+  });
 }
 
 /** Appends `count` drafts, some hundred at a time; rejects when one is refused. */

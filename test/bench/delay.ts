@@ -22,6 +22,7 @@ import { encodeProperties } from '../../src/protocol/message/properties.ts';
 import type { PullResult, SendResult } from '../../src/server/broker/api.ts';
 import { topicOf } from '../../src/server/broker/topics/topic-table.ts';
 import { RemoteBroker } from '../../src/server/proxy/remote-broker.ts';
+import { plainDraft } from '../support/plain-draft.ts';
 import { type ServerProcess, startProcess } from '../support/processes.ts';
 
 const { values: flags } = parseArgs({
@@ -57,18 +58,13 @@ async function start(dataDir: string): Promise<Server> {
 }
 
 function draftOf(index: number, dueMs: number): MessageDraft {
-  return {
+  return plainDraft({
     topic,
     queueId: index % queueCount,
-    flag: 0,
-    sysFlag: 0,
     bornTimestampMs: Date.now(),
-    bornHost: { address: Uint8Array.of(127, 0, 0, 1), port: 0 },
-    reconsumeTimes: 0,
-    preparedTransactionOffset: 0,
     body: Buffer.from(`${index} ${'x'.repeat(200)}`),
     properties: encodeProperties({ TIMER_DELIVER_MS: String(dueMs), UNIQ_KEY: `bench-${index}` }),
-  };
+  });
 }
 
 function send(broker: RemoteBroker, draft: MessageDraft): Promise<SendResult> {

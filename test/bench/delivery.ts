@@ -9,26 +9,20 @@ import { encodeProperties } from '../../src/protocol/message/properties.ts';
 import type { PopRequest, PopResult } from '../../src/server/broker/api.ts';
 import type { Broker } from '../../src/server/broker/broker.ts';
 import { topicOf } from '../../src/server/broker/topics/topic-table.ts';
+import { plainDraft } from '../support/plain-draft.ts';
 import { startBroker } from './bench-broker.ts';
 
 const pattern = new RegExp(process.argv[2] ?? '');
-const host = { address: Buffer.from([127, 0, 0, 1]), port: 10_911 };
 const body = Buffer.alloc(128, 7);
 const runLongestMs = 15_000;
 
 function draftOf(topic: string, queueId: number, group: string): MessageDraft {
-  return {
+  return plainDraft({
     topic,
     queueId,
-    flag: 0,
-    sysFlag: 0,
-    bornTimestampMs: 1_700_000_000_000,
-    bornHost: host,
-    reconsumeTimes: 0,
-    preparedTransactionOffset: 0,
     body,
     properties: group === '' ? Buffer.alloc(0) : encodeProperties({ __SHARDINGKEY: group }),
-  };
+  });
 }
 
 /** Sends in batches; `place` says queue and message group of the n-th. */

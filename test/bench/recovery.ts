@@ -23,6 +23,7 @@ import type { MessageDraft } from '../../src/protocol/message/message.ts';
 import { encodeProperties } from '../../src/protocol/message/properties.ts';
 import { topicOf } from '../../src/server/broker/topics/topic-table.ts';
 import { RemoteBroker } from '../../src/server/proxy/remote-broker.ts';
+import { plainDraft } from '../support/plain-draft.ts';
 import { type ServerProcess, startProcess } from '../support/processes.ts';
 
 const { values: flags } = parseArgs({
@@ -121,18 +122,13 @@ class Server {
 }
 
 function draftOf(queueId: number): MessageDraft {
-  return {
+  return plainDraft({
     topic,
     queueId,
-    flag: 0,
-    sysFlag: 0,
     bornTimestampMs: Date.now(),
-    bornHost: { address: Uint8Array.of(127, 0, 0, 1), port: 0 },
-    reconsumeTimes: 0,
-    preparedTransactionOffset: 0,
     body: Buffer.alloc(bodyBytes, 0x61),
     properties,
-  };
+  });
 }
 
 /** Empties the page cache; false where that is not allowed. */

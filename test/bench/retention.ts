@@ -15,6 +15,7 @@ import type { MessageDraft } from '../../src/protocol/message/message.ts';
 import { silentLogger } from '../../src/server/shared/logger.ts';
 import { levelDatabaseFactory } from '../../src/server/store/index/level-database.ts';
 import { LogStore } from '../../src/server/store/log-store.ts';
+import { localHost, plainDraft } from '../support/plain-draft.ts';
 
 const { values: flags } = parseArgs({
   options: {
@@ -25,22 +26,15 @@ const { values: flags } = parseArgs({
 });
 const segmentSizeBytes = Number(flags['segment-mib']) << 20;
 const inFlight = Number(flags['in-flight']);
-const host = { address: Buffer.from([127, 0, 0, 1]), port: 10_911 };
 const measureMs = 3_000;
 
 function draftOf(sizeBytes: number): MessageDraft {
-  return {
+  return plainDraft({
     topic: 'bench',
     queueId: 0,
-    flag: 0,
-    sysFlag: 0,
-    bornTimestampMs: 1_700_000_000_000,
-    bornHost: host,
-    reconsumeTimes: 0,
-    preparedTransactionOffset: 0,
     body: Buffer.alloc(sizeBytes, 'x'),
     properties: Buffer.from('WAIT\u0001true\u0002'),
-  };
+  });
 }
 
 function send(store: LogStore, draft: MessageDraft): Promise<void> {
@@ -84,7 +78,7 @@ const store = new LogStore({
   segmentSizeBytes,
   retentionMs: 86_400_000,
   minFreeBytes: 0,
-  storeHost: host,
+  storeHost: localHost,
 });
 await store.start();
 try {

@@ -22,11 +22,11 @@ import type { PopResult, SendResult } from '../../src/server/broker/api.ts';
 import type { Broker } from '../../src/server/broker/broker.ts';
 import { RingQueue } from '../../src/util/ring-queue.ts';
 import { TimerWheel } from '../../src/util/timer-wheel.ts';
+import { localHost, plainDraft } from '../support/plain-draft.ts';
 import { startBroker } from './bench-broker.ts';
 
 const pattern = new RegExp(process.argv[2] ?? '');
 const roundCount = 9;
-const host = { address: Buffer.from([127, 0, 0, 1]), port: 10_911 };
 
 /** Median nanoseconds an operation of `work`, which does `count` of them. */
 async function nanoseconds(count: number, work: () => void | Promise<void>): Promise<number> {
@@ -56,24 +56,18 @@ async function compare(
 }
 
 function draftOf(size: number): MessageDraft {
-  return {
+  return plainDraft({
     topic: 'bench',
     queueId: 0,
-    flag: 0,
-    sysFlag: 0,
-    bornTimestampMs: 1_700_000_000_000,
-    bornHost: host,
-    reconsumeTimes: 0,
-    preparedTransactionOffset: 0,
     body: randomBytes(size),
     properties: Buffer.from('TAGS\u0001a\u0002KEYS\u0001k1 k2\u0002'),
-  };
+  });
 }
 
 async function codec(): Promise<void> {
   const draft = draftOf(1024);
   const topic = Buffer.from(draft.topic);
-  const placement = new RecordPlacement(host, true);
+  const placement = new RecordPlacement(localHost, true);
   placement.queueOffset = 7 as QueueOffset;
   placement.physicalOffset = 4096 as PhysicalOffset;
   const size = recordSizeBytes(draft, topic.length, placement);
@@ -138,7 +132,7 @@ async function passing(): Promise<void> {
   );
   const draft = draftOf(128);
   const topic = Buffer.from(draft.topic);
-  const placement = new RecordPlacement(host, true);
+  const placement = new RecordPlacement(localHost, true);
   const size = recordSizeBytes(draft, topic.length, placement);
   const bytes = Buffer.alloc(size);
   encodeRecord(bytes, 0, draft, topic, placement);

@@ -19,6 +19,7 @@ import type {
   SendResult,
 } from '../../src/server/broker/api.ts';
 import type { Reply } from '../../src/util/reply.ts';
+import { plainDraft } from '../support/plain-draft.ts';
 
 /** The result, whether it is an error or not. */
 function result<T>(call: (reply: Reply<T, RmqError>) => unknown): Promise<T | RmqError> {
@@ -38,18 +39,12 @@ export function draft(
   body: string,
   properties: Record<string, string> = {},
 ): MessageDraft {
-  return {
+  return plainDraft({
     topic,
     queueId: 0,
-    flag: 0,
-    sysFlag: 0,
-    bornTimestampMs: 1_700_000_000_000,
-    bornHost: { address: Uint8Array.of(127, 0, 0, 1), port: 1 },
-    reconsumeTimes: 0,
-    preparedTransactionOffset: 0,
     body: Buffer.from(body),
     properties: encodeProperties(properties),
-  };
+  });
 }
 
 export function sendAll(

@@ -10,6 +10,7 @@ import type { RemoteBroker } from '../../src/server/proxy/remote-broker.ts';
 import type { BrokerModel, MessageKind, SimMessage } from '../sim/broker-model.ts';
 import { makeProperties } from '../sim/payload.ts';
 import type { SimRandom } from '../sim/random.ts';
+import { plainDraft } from '../support/plain-draft.ts';
 import { Consumers, isGone } from './consumers.ts';
 import type { GrpcSender } from './grpc-sender.ts';
 import { bodyOf, drawSize, kinds, liteTopics, queueCount, topicOfKind } from './messages.ts';
@@ -19,7 +20,6 @@ const producerCount = 8;
 const groupCount = 10;
 /** A producer that was refused waits for so long. */
 const pauseMs = 50;
-const host = { address: Buffer.from([127, 0, 0, 1]), port: 1 };
 
 /** Who sends what in which way; drawn before each send. */
 interface Plan {
@@ -177,18 +177,14 @@ export class Load {
     if (plan.kind === 'transaction') fields['TRAN_MSG'] = 'true';
     if (plan.kind === 'priority') fields['_SYS_MSG_PRIORITY_'] = String(plan.queueId);
     if (plan.kind === 'delay') fields['TIMER_DELIVER_MS'] = String(Date.now() + plan.delayMs);
-    const draft: MessageDraft = {
+    const draft: MessageDraft = plainDraft({
       topic: message.topic,
       queueId: plan.queueId,
-      flag: 0,
       sysFlag: plan.kind === 'transaction' ? 4 : 0,
       bornTimestampMs: 0,
-      bornHost: host,
-      reconsumeTimes: 0,
-      preparedTransactionOffset: 0,
       body,
       properties: makeProperties(fields),
-    };
+    });
     const request = { drafts: [draft], producerGroup, createFrom: undefined };
     this.#broker.send(request, (result) => {
       if (result instanceof RmqError) {

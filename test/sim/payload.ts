@@ -5,6 +5,7 @@
 
 import type { MessageDraft } from '../../src/protocol/message/message.ts';
 import { assert } from '../../src/util/assert.ts';
+import { plainDraft } from '../support/plain-draft.ts';
 import { epochMs } from './clock.ts';
 import type { SimRandom } from './random.ts';
 
@@ -84,16 +85,12 @@ export function makeDraft(options: {
   readonly bodySizeBytes: number;
   readonly properties: Readonly<Record<string, string>>;
 }): MessageDraft {
-  return {
+  return plainDraft({
     topic: options.topic,
     queueId: options.queueId,
-    flag: 0,
-    sysFlag: 0,
     bornTimestampMs: epochMs,
     bornHost: localHost,
-    reconsumeTimes: 0,
-    preparedTransactionOffset: 0,
     body: makeBody(options.number, options.bodySizeBytes),
     properties: makeProperties(options.properties),
-  };
+  });
 }

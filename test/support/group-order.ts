@@ -7,8 +7,8 @@ import { RmqError } from '../../src/protocol/errors.ts';
 import type { MessageDraft } from '../../src/protocol/message/message.ts';
 import { encodeProperties } from '../../src/protocol/message/properties.ts';
 import type { BrokerApi, PoppedMessage } from '../../src/server/broker/api.ts';
+import { plainDraft } from './plain-draft.ts';
 
-const host = { address: Buffer.from([127, 0, 0, 1]), port: 1 };
 const topic = 'fifo';
 const group = 'fifo-consumers';
 
@@ -56,21 +56,16 @@ export class GroupOrder {
   }
 
   #draft(place: Place): MessageDraft {
-    return {
+    return plainDraft({
       topic,
       queueId: place.group % this.queueCount,
-      flag: 0,
-      sysFlag: 0,
       bornTimestampMs: 0,
-      bornHost: host,
-      reconsumeTimes: 0,
-      preparedTransactionOffset: 0,
       body: Buffer.from(`${place.group}/${place.sequence}`),
       properties: encodeProperties({
         __SHARDINGKEY: `group-${place.group}`,
         UNIQ_KEY: `${place.group}/${place.sequence}`,
       }),
-    };
+    });
   }
 
   /** One receive, its messages consumed in order; `chance` 0 to 1 decides what fails. */

@@ -8,7 +8,8 @@ import { levelDatabaseFactory } from '../../src/server/store/index/level-databas
 import { LogStore } from '../../src/server/store/log-store.ts';
 import type { Reply } from '../../src/util/reply.ts';
 import { diskPorts } from './offline-store.ts';
-import { draftOf, testHost } from './test-store.ts';
+import { localHost } from './plain-draft.ts';
+import { draftOf } from './test-store.ts';
 
 export class OwnStore {
   readonly broker: Broker;
@@ -37,7 +38,7 @@ export class OwnStore {
       segmentSizeBytes: options.segmentSizeBytes ?? 64 << 10,
       retentionMs: Number.MAX_SAFE_INTEGER,
       minFreeBytes: 0,
-      storeHost: testHost,
+      storeHost: localHost,
     });
     const settings = {
       clusterName: 'DefaultCluster',
@@ -47,7 +48,7 @@ export class OwnStore {
       defaultTopicQueueCount: 4,
       delayMaxMs: 30 * 86_400_000,
     };
-    const broker = new Broker({ store, clock, random, logger, storeHost: testHost, settings });
+    const broker = new Broker({ store, clock, random, logger, storeHost: localHost, settings });
     await store.start();
     await broker.start();
     return new OwnStore(store, broker);

@@ -22,8 +22,7 @@ import { LogStore } from '../../src/server/store/log-store.ts';
 import type { LogStoreOptions, StoreTuning } from '../../src/server/store/options.ts';
 import { ManualClock, settle } from './manual-clock.ts';
 import { mortal, UnlockedFiles } from './mortal.ts';
-
-const host = { address: Buffer.from([127, 0, 0, 1]), port: 10911 };
+import { localHost, plainDraft } from './plain-draft.ts';
 
 /** Not random at all: tests want to know the queue. */
 const firstChoice: Random = {
@@ -91,7 +90,7 @@ export class TestBroker {
       segmentSizeBytes: 1 << 20,
       retentionMs: 3_600_000_000,
       minFreeBytes: 0,
-      storeHost: host,
+      storeHost: localHost,
       ...this.#storeOptions,
       tuning: this.#tuning,
     });
@@ -100,7 +99,7 @@ export class TestBroker {
       clock,
       random: firstChoice,
       logger: { ...silentLogger, warn: (text) => this.warnings.push(text) },
-      storeHost: host,
+      storeHost: localHost,
       nearTimerCount: this.#nearTimerCount,
       settings: {
         clusterName: 'TestCluster',
@@ -273,18 +272,13 @@ export function draftOf(
   queueId = 0,
   properties: Record<string, string> = {},
 ): MessageDraft {
-  return {
+  return plainDraft({
     topic,
     queueId,
-    flag: 0,
-    sysFlag: 0,
     bornTimestampMs: 0,
-    bornHost: host,
-    reconsumeTimes: 0,
-    preparedTransactionOffset: 0,
     body: Buffer.from(body),
     properties: encodeProperties(properties),
-  };
+  });
 }
 
 export function bodies(

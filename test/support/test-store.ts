@@ -10,8 +10,7 @@ import type { Appended, RecoveryReport } from '../../src/server/store/message-st
 import type { LogStoreOptions } from '../../src/server/store/options.ts';
 import { ManualClock, settle } from './manual-clock.ts';
 import { mortal } from './mortal.ts';
-
-export const testHost = { address: Buffer.from([127, 0, 0, 1]), port: 10_911 };
+import { localHost, plainDraft } from './plain-draft.ts';
 
 export function draftOf(
   topic: string,
@@ -19,18 +18,13 @@ export function draftOf(
   body: string | Buffer,
   properties: Readonly<Record<string, string>> = {},
 ): MessageDraft {
-  return {
+  return plainDraft({
     topic,
     queueId,
-    flag: 0,
-    sysFlag: 0,
     bornTimestampMs: 1,
-    bornHost: testHost,
-    reconsumeTimes: 0,
-    preparedTransactionOffset: 0,
     body: Buffer.from(body),
     properties: encodeProperties(new Map(Object.entries(properties))),
-  };
+  });
 }
 
 export class TestStore {
@@ -62,7 +56,7 @@ export class TestStore {
       segmentSizeBytes: 64 << 10,
       retentionMs: 3_600_000,
       minFreeBytes: 0,
-      storeHost: testHost,
+      storeHost: localHost,
       ...this.#options,
       tuning: {
         allocateStepMinBytes: 8 << 10,

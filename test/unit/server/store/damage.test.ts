@@ -6,7 +6,8 @@ import {
   recordSizeBytes,
 } from '../../../../src/protocol/message/record.ts';
 import type { Appended, QueueEntry } from '../../../../src/server/store/message-store.ts';
-import { draftOf, TestStore, testHost } from '../../../support/test-store.ts';
+import { localHost } from '../../../support/plain-draft.ts';
+import { draftOf, TestStore } from '../../../support/test-store.ts';
 
 /** Messages m0, m1, … in one queue, stopped in order. */
 async function written(
@@ -131,7 +132,7 @@ describe('a flipped bit', () => {
 describe('records in a body', () => {
   /** Records as whoever knows where its message will lie can make them: whole, at their offsets. */
   function forged(begin: number, count: number): Buffer {
-    const placement = new RecordPlacement(testHost, true);
+    const placement = new RecordPlacement(localHost, true);
     const parts: Buffer[] = [];
     let at = begin;
     for (let index = 0; index < count; index++) {
