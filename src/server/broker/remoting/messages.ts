@@ -9,6 +9,7 @@ import { deadLetterTopicOf, retryTopicOf } from '../../../protocol/message/names
 import { findProperty, withProperties } from '../../../protocol/message/properties.ts';
 import { delayProperties, PropertyName } from '../../../protocol/message/property-names.ts';
 import { encodeStoredMessage, encodeStoredMessages } from '../../../protocol/message/record.ts';
+import { SysFlag } from '../../../protocol/message/sys-flag.ts';
 import { RequestCode, ResponseCode } from '../../../protocol/remoting/codes.ts';
 import {
   queryMessageAnswer,
@@ -119,6 +120,8 @@ function toRetry(
     [PropertyName.retryTopic, originTopic],
     [PropertyName.originMessageId, origin ?? header.originMessageId ?? uniqueKey ?? ''],
     [PropertyName.waitStoreOk, 'false'],
+    // Its transaction is over; a committed message still has the property, and would be parked again.
+    [PropertyName.transactionPrepared, ''],
   ] as [string, string][]);
   if (isDead) {
     added.set(PropertyName.dlqOriginTopic, originTopic);
@@ -134,7 +137,7 @@ function toRetry(
     topic,
     queueId: -1,
     flag: message.flag,
-    sysFlag: message.sysFlag,
+    sysFlag: message.sysFlag & ~SysFlag.transactionMask,
     bornTimestampMs: message.bornTimestampMs,
     bornHost: message.bornHost,
     reconsumeTimes: message.reconsumeTimes + 1,

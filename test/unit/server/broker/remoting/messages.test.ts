@@ -18,7 +18,13 @@ async function read(
   peer: RemotingPeer,
   topic: string,
   offset = 0,
-): Promise<readonly { readonly body: string; property(name: string): string | undefined }[]> {
+): Promise<
+  readonly {
+    readonly body: string;
+    readonly physicalOffset: number;
+    property(name: string): string | undefined;
+  }[]
+> {
   const answer = await peer.broker(RequestCode.LITE_PULL_MESSAGE, {
     consumerGroup: 'reader',
     topic,
@@ -31,6 +37,7 @@ async function read(
   if (answer.code !== 0) return [];
   return decodeStoredMessages(answer.body).map((message) => ({
     body: Buffer.from(message.body).toString(),
+    physicalOffset: message.physicalOffset,
     property: (name) => findProperty(message.properties, name),
   }));
 }
@@ -139,6 +146,31 @@ test('sent back, a message waits in the retry topic, and ends among the dead let
     code: 1,
     remark: 'look message by offset failed, 5',
   });
+});
+
+test('a committed message is sent back like any other', async () => {
+  const { broker, peer } = await startRemotingCluster();
+  const admin = peer();
+  const half = 'TRAN_MSG\u0001true\u0002PGROUP\u0001p\u0002UNIQ_KEY\u0001k1\u0002';
+  const send = { a: 'p', b: 'orders', c: 'TBW102', d: '4', e: '0', f: '4', i: half };
+  const parked = await admin.broker(RequestCode.SEND_MESSAGE_V2, send, 'decided');
+  await admin.broker(RequestCode.END_TRANSACTION, {
+    producerGroup: 'p',
+    topic: 'orders',
+    tranStateTableOffset: parked.extFields['queueOffset'] ?? '',
+    commitLogOffset: String(Number.parseInt((parked.extFields['msgId'] ?? '').slice(-16), 16)),
+    commitOrRollback: '8',
+    msgId: 'k1',
+  });
+  const [committed] = await read(admin, 'orders');
+  const back = { offset: String(committed?.physicalOffset), group: 'group', originMsgId: 'k1' };
+  const dead = { ...back, delayLevel: '-1' };
+  expect((await admin.broker(RequestCode.CONSUMER_SEND_MSG_BACK, dead)).code).toBe(0);
+  expect((await read(admin, '%DLQ%group')).map(({ body }) => body)).toEqual(['decided']);
+  const later = { ...back, delayLevel: '1' };
+  expect((await admin.broker(RequestCode.CONSUMER_SEND_MSG_BACK, later)).code).toBe(0);
+  expect(broker.openTransactionCount).toBe(0);
+  expect(broker.delayedByTopic.get('%RETRY%group')).toBe(1);
 });
 
 async function defaultOf(
