@@ -4,6 +4,7 @@ import type { MessageDraft, RecordHost } from '../../../protocol/message/message
 import { deadLetterTopicOf, retryTopicPrefix } from '../../../protocol/message/names.ts';
 import { withoutProperties } from '../../../protocol/message/properties.ts';
 import { delayProperties } from '../../../protocol/message/property-names.ts';
+import { SysFlag } from '../../../protocol/message/sys-flag.ts';
 import { decodeBatchBody } from '../../../protocol/remoting/batch-body.ts';
 import { RequestCode } from '../../../protocol/remoting/codes.ts';
 import type { ExtFields } from '../../../protocol/remoting/command.ts';
@@ -120,7 +121,9 @@ function toDraft(
     topic: header.topic,
     queueId: header.queueId < 0 ? -1 : header.queueId,
     flag,
-    sysFlag: header.sysFlag,
+    // A half message is known by its property. These bits alone would make a record that no queue has, or one
+    // that ends a transaction of somebody else.
+    sysFlag: header.sysFlag & ~SysFlag.transactionMask,
     bornTimestampMs: header.bornTimestampMs,
     bornHost,
     reconsumeTimes: header.reconsumeTimes,

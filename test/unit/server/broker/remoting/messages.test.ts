@@ -173,6 +173,20 @@ test('a committed message is sent back like any other', async () => {
   expect(broker.delayedByTopic.get('%RETRY%group')).toBe(1);
 });
 
+test('flags of transactions without the property mean nothing', async () => {
+  const { broker, peer } = await startRemotingCluster();
+  const admin = peer();
+  const send = { a: 'p', b: 'orders', c: 'TBW102', d: '4', e: '0' };
+  const half = { ...send, f: '4', i: 'TRAN_MSG\u0001true\u0002PGROUP\u0001p\u0002' };
+  const parked = await admin.broker(RequestCode.SEND_MESSAGE_V2, half, 'undecided');
+  expect(parked.extFields['msgId']).toMatch(/0{16}$/); // the first of the log
+  for (const f of ['4', '8', '12']) {
+    expect((await admin.broker(RequestCode.SEND_MESSAGE_V2, { ...send, f }, f)).code).toBe(0);
+  }
+  expect((await read(admin, 'orders')).map(({ body }) => body)).toEqual(['4', '8', '12']);
+  expect(broker.openTransactionCount).toBe(1);
+});
+
 async function defaultOf(
   broker: Awaited<ReturnType<typeof startRemotingCluster>>['broker'],
 ): Promise<NonNullable<Awaited<ReturnType<typeof broker.getGroup>>>> {
