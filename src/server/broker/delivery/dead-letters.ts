@@ -10,7 +10,7 @@ import {
 } from '../../../protocol/message/properties.ts';
 import { PropertyName } from '../../../protocol/message/property-names.ts';
 import type { Logger } from '../../shared/logger.ts';
-import type { MessageStore } from '../../store/message-store.ts';
+import type { Appended, MessageStore } from '../../store/message-store.ts';
 import { type TopicTable, topicOf } from '../topics/topic-table.ts';
 
 export class DeadLetters {
@@ -57,10 +57,16 @@ export class DeadLetters {
       ]),
     );
     const draft = { ...message, topic, queueId: 0, properties, reconsumeTimes: attempt };
-    this.#store.append([draft], (result) => {
+    const appended = (result: readonly Appended[] | RmqError): void => {
       if (result instanceof Error) return done(result);
       this.#logger.debug('dead letter', { group, topic: message.topic, attempts: attempt });
       done(undefined);
+    };
+    this.#store.append([draft], (result) => {
+      const isTooLarge = result instanceof Error && result.code === 'PROPERTIES_TOO_LARGE';
+      if (!isTooLarge) return appended(result);
+      // Where it comes from does not fit beside its own properties. It would be tried for ever.
+      this.#store.append([{ ...draft, properties: kept }], appended);
     });
   }
 }

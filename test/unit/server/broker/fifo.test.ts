@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { findProperty, propertiesSizeMax } from '../../../../src/protocol/message/properties.ts';
 import { bodies, TestBroker } from '../../../support/test-broker.ts';
 
 let t: TestBroker;
@@ -106,6 +107,20 @@ test('a poisoned head goes to the dead letters and frees its group', async () =>
   await t.clock.advance(10);
   expect(bodies((await waiting.answer).messages)).toEqual(['x2']);
   expect(bodies(await t.receive({ topic: '%DLQ%G', group: 'i' }))).toEqual(['x1']);
+});
+
+test('a dead letter whose properties leave no room for its origin is kept without it', async () => {
+  await t.group('G', 0);
+  const own = { __SHARDINGKEY: 'a', UNIQ_KEY: 'u' };
+  const rest = 'x'.repeat(propertiesSizeMax - 140);
+  await t.send('T', ['full'], { properties: { ...own, rest } });
+  await t.send('T', ['next'], { properties: own });
+  expect(bodies(await t.receive({ isOrdered: true, maxCount: 1 }))).toEqual(['full']);
+  await t.clock.advance(10_000);
+  expect(await t.receive({ isOrdered: true, maxCount: 1 })).toEqual([]);
+  expect(bodies(await t.receive({ isOrdered: true }))).toEqual(['next']);
+  const [letter] = await t.receive({ topic: '%DLQ%G', group: 'H' });
+  expect(findProperty(letter!.message.properties, 'rest')).toBe(rest);
 });
 
 test('a restart keeps attempts, invisible times and blocked groups', async () => {
