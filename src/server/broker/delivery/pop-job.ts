@@ -251,7 +251,8 @@ export class PopJob {
       return this.#delivery.changed(state);
     }
     const attempts = earlierAttempts(state, message) + one.attempt;
-    if (attempts > this.#plan.retryCountMax) return this.#bury(state, one, message);
+    // Below 0 means none as well: nothing is a dead letter before it was delivered.
+    if (attempts > Math.max(0, this.#plan.retryCountMax)) return this.#bury(state, one, message);
     this.#find(state, one, message, false);
   }
 

@@ -109,6 +109,15 @@ test('a poisoned head goes to the dead letters and frees its group', async () =>
   expect(bodies(await t.receive({ topic: '%DLQ%G', group: 'i' }))).toEqual(['x1']);
 });
 
+test('a group with less than no retries gets each message once', async () => {
+  await t.group('G', -1);
+  await send('a1', 'a2');
+  expect(bodies(await t.receive({ ...ordered, maxCount: 1 }))).toEqual(['a1']);
+  await t.clock.advance(10_000);
+  expect(await t.receive({ ...ordered, maxCount: 1 })).toEqual([]);
+  expect(bodies(await t.receive(ordered))).toEqual(['a2']);
+});
+
 test('a dead letter whose properties leave no room for its origin is kept without it', async () => {
   await t.group('G', 0);
   const own = { __SHARDINGKEY: 'a', UNIQ_KEY: 'u' };
