@@ -155,6 +155,18 @@ export class TestBroker {
     await this.broker.putGroup({ ...defaultGroup(group), retryCountMax });
   }
 
+  /** From now on nobody gets the records that he reads, until the call of what it returns. */
+  holdReading(): () => void {
+    const { store } = this;
+    const read = store.readMessages.bind(store);
+    const held: (() => void)[] = [];
+    store.readMessages = (...asked) => void held.push(() => read(...asked));
+    return () => {
+      store.readMessages = read;
+      for (const one of held) one();
+    };
+  }
+
   /** Sends bodies to queue 0 unless said; resolves once they are kept. */
   async send(
     topic: string,

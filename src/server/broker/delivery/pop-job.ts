@@ -60,6 +60,9 @@ export class PopJob {
   #isParked = false;
   #runAgain = false;
   #deadlineTimer: WheelTimer | undefined = undefined;
+  /** Where it looks, and how many messages these queues had had when it began to. */
+  #queues: readonly StoredQueue[] = [];
+  #seenCount = 0;
 
   constructor(options: {
     readonly delivery: Delivery;
@@ -84,6 +87,8 @@ export class PopJob {
   /** Looks for messages in all its queues. */
   run(): void {
     if (!this.#begin()) return;
+    this.#queues = this.#watched();
+    this.#seenCount = countOf(this.#queues);
     const repeats = this.#delivery.repeatOf(this);
     if (repeats.length > 0) this.#repeat(repeats);
     else this.#nextQueue(0);
@@ -92,6 +97,11 @@ export class PopJob {
   /** Looks at one queue, in which a message became visible while the job waited for all. */
   runQueue(queue: StoredQueue): void {
     if (this.#begin()) this.#visit(queue, () => this.#settle([queue]));
+  }
+
+  /** While it waits there may be others than those of the plan, where it looks first. */
+  #watched(): readonly StoredQueue[] {
+    return (this.#isParked ? this.#plan.watched?.() : undefined) ?? this.#plan.queues;
   }
 
   #begin(): boolean {
@@ -120,7 +130,7 @@ export class PopJob {
   }
 
   #nextQueue(from: number): void {
-    const { queues } = this.#plan;
+    const queues = this.#queues;
     // Passed over in a loop: there may be thousands that have nothing.
     for (let index = from; index < queues.length && !this.#isOver; index++) {
       const queue = queues[(this.#first + index) % queues.length] as StoredQueue; // in range
@@ -175,6 +185,11 @@ export class PopJob {
       }
       this.#isParked = true;
       this.#deadlineTimer = this.#delivery.wheel.set(leftMs, () => this.#answer());
+      // Nobody knew of it while it was reading.
+      if (countOf(this.#watched()) !== this.#seenCount) {
+        this.#delivery.clock.afterTick(() => this.run());
+        return;
+      }
     }
     this.#delivery.armQueues(this.request.group, this.#plan.watched?.() ?? visited);
   }
@@ -429,7 +444,7 @@ export class PopJob {
   #repeat(repeats: readonly Repeat[]): void {
     const step = (index: number): void => {
       const one = repeats[index];
-      if (one === undefined) return this.#settle(this.#plan.queues);
+      if (one === undefined) return this.#settle(this.#queues);
       const open = one.state.find(one.offset);
       if (open === undefined) return step(index + 1);
       const { store } = this.#delivery;
@@ -442,6 +457,13 @@ export class PopJob {
     };
     step(0);
   }
+}
+
+/** Messages that queues have had. */
+function countOf(queues: readonly StoredQueue[]): number {
+  let count = 0;
+  for (const queue of queues) count += queue.maxOffset;
+  return count;
 }
 
 /** A copy in a pop retry topic has been delivered before, as often as it says. */

@@ -1,11 +1,14 @@
 /** Lite topics in the broker: their queues, who gets what, quotas, and what ends a subscription. */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { liteQueueTopic } from '../../../../src/protocol/message/lite-topic.ts';
+import type { QueueOffset } from '../../../../src/protocol/message/message.ts';
 import type {
   LiteSubscriptionRequest,
   LiteUnsubscribed,
 } from '../../../../src/server/broker/api.ts';
 import { defaultGroup } from '../../../../src/server/broker/groups/group-table.ts';
 import { topicOf } from '../../../../src/server/broker/topics/topic-table.ts';
+import { settle } from '../../../support/manual-clock.ts';
 import { bodies, TestBroker } from '../../../support/test-broker.ts';
 
 let t: TestBroker;
@@ -265,6 +268,21 @@ describe('subscriptions', () => {
     await send('a', 'a1');
     expect(await t.receive(lite)).toEqual([]);
   });
+});
+
+test('a message that comes while another lite topic is read does not wait for the next', async () => {
+  await sync(['a', 'b']);
+  const waiting = await t.pop(parked);
+  const goOn = t.holdReading();
+  await send('a', 'a1');
+  await settle();
+  await t.broker.resetOffset('G', liteQueueTopic('L', 'a'), 0, 1 as QueueOffset);
+  await send('b', 'b1');
+  await settle();
+  goOn();
+  await t.clock.advance(10);
+  expect(waiting.isAnswered).toBe(true);
+  expect(bodies((await waiting.answer).messages)).toEqual(['b1']);
 });
 
 test('thousands of lite topics: a client that subscribes to many gets every message', async () => {

@@ -1,6 +1,7 @@
 /** Receives that wait: who is woken, how many may wait, and what a repeated question gets. */
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { limits } from '../../../../src/server/shared/limits.ts';
+import { settle } from '../../../support/manual-clock.ts';
 import { bodies, TestBroker } from '../../../support/test-broker.ts';
 
 let t: TestBroker;
@@ -61,6 +62,20 @@ test('a question asked again ends the wait of the first, and gets what it would 
   await t.send('T', ['a']);
   await t.clock.advance(0);
   expect(bodies((await again.answer).messages)).toEqual(['a']);
+});
+
+test('a message that comes while other queues are read does not wait for the next', async () => {
+  await t.topic('two', 2);
+  await t.send('two', ['other'], { queueId: 1, properties: { a: '1' } });
+  const goOn = t.holdReading();
+  const filter = { type: 'SQL92', expression: 'a = 2' } as const;
+  const waiting = await t.pop({ topic: 'two', filter, ...waits });
+  await t.send('two', ['wanted'], { queueId: 0, properties: { a: '2' } });
+  await settle();
+  goOn();
+  await t.clock.advance(10);
+  expect(waiting.isAnswered).toBe(true);
+  expect(bodies((await waiting.answer).messages)).toEqual(['wanted']);
 });
 
 test('an answer is repeated over a restart too, and not once it is acknowledged', async () => {
