@@ -170,12 +170,13 @@ export class PopJob {
     // An offset may have been reset while others were read.
     this.#found = this.#found.filter(({ one }) => one.isOpen);
     if (this.#isCancelled || this.#found.length > 0) return this.#answer();
-    if (this.#runAgain) {
+    const leftMs = this.#deadlineMs - this.#delivery.clock.monotonicMs();
+    const isLate = leftMs <= 0 && this.request.pollingTimeMs > 0;
+    if (this.#runAgain && !isLate) {
       // Not at once: a long run of messages that do not match must not hold the loop.
       this.#delivery.clock.afterTick(() => this.run());
       return;
     }
-    const leftMs = this.#deadlineMs - this.#delivery.clock.monotonicMs();
     if (leftMs <= 0 || this.#delivery.isStopped) return this.#answer();
     if (!this.#isParked) {
       const refused = this.#delivery.waiting.add(this);

@@ -78,6 +78,21 @@ test('a message that comes while other queues are read does not wait for the nex
   expect(bodies((await waiting.answer).messages)).toEqual(['wanted']);
 });
 
+test('the deadline ends a long search for messages that match, and the next goes on there', async () => {
+  for (let count = 0; count < 10; count++) {
+    await t.send('T', Array(2_000).fill('other'), { properties: { TAGS: 'A' } });
+  }
+  await t.send('T', ['wanted'], { properties: { TAGS: 'B' } });
+  const filter = { type: 'TAG', expression: 'B' } as const;
+  const waiting = t.popNow({ filter, pollingTimeMs: 5 });
+  await t.clock.advance(5);
+  await t.clock.advance(1);
+  expect(waiting.isAnswered).toBe(true);
+  expect((await waiting.answer).messages).toEqual([]);
+  const next = t.popNow({ filter, ...waits });
+  expect(bodies((await next.answer).messages)).toEqual(['wanted']);
+});
+
 test('an answer is repeated over a restart too, and not once it is acknowledged', async () => {
   await t.send('T', ['a', 'b'], { properties: { __SHARDINGKEY: 'x' } });
   const request = { ...ordered, maxCount: 2, attemptId: 'lost' };
