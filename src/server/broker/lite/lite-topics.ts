@@ -9,6 +9,7 @@ import { RmqError } from '../../../protocol/errors.ts';
 import {
   anyLiteTopic,
   anyLiteTopicOf,
+  isLiteQueueTopic,
   liteQueueTopic,
   liteTopicProblem,
   parseLiteQueueTopic,
@@ -70,7 +71,7 @@ export class LiteTopics {
     this.#delivery = options.delivery;
     this.#subscriptions = options.delivery.waiting.lite;
     this.#wheel = options.delivery.wheel;
-    this.#store.onVisible((queue) => this.#activate(queue.topic));
+    this.#store.onVisible((queue) => this.#came(queue.topic));
   }
 
   /** Finds the lite topics that are stored. Each counts as just used: none expires by a long stop. */
@@ -108,8 +109,16 @@ export class LiteTopics {
     return { ...draft, topic, queueId: 0 };
   }
 
-  /** Messages have come: those that subscribe will look. Parked receives are woken by delivery. */
-  #activate(topic: string): void {
+  #came(topic: string): void {
+    // Sent with a delay, and forgotten meanwhile, or not known since the start.
+    if (isLiteQueueTopic(topic) && !this.#lastMs.has(topic)) {
+      this.#lastMs.set(topic, this.#clock.nowMs());
+    }
+    this.activate(topic);
+  }
+
+  /** It may have messages: those that subscribe will look. Parked receives are woken by delivery. */
+  activate(topic: string): void {
     for (const group of this.#subscriptions.groupsOf(topic)) {
       for (const one of this.#subscriptions.of(topic, group)) one.active.add(topic);
     }

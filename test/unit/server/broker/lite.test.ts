@@ -285,6 +285,15 @@ test('a message that comes while another lite topic is read does not wait for th
   expect(bodies((await waiting.answer).messages)).toEqual(['b1']);
 });
 
+test('who subscribes after a delayed message was delivered gets it, over a restart too', async () => {
+  const properties = { __LITE_TOPIC: 'a', TIMER_DELAY_SEC: '10' };
+  await t.send('L', ['late'], { properties });
+  await t.restart();
+  await t.clock.advance(11_000);
+  await sync(['a']);
+  expect(bodies(await t.receive(lite))).toEqual(['late']);
+});
+
 test('thousands of lite topics: a client that subscribes to many gets every message', async () => {
   const names = Array.from({ length: 2_000 }, (_, index) => `lite-${index}`);
   await sync(names, { action: 'COMPLETE_ADD' });
