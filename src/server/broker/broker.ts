@@ -539,6 +539,7 @@ export class Broker implements BrokerApi {
     const problem = offsetProblem(topic, queueId, offset);
     if (problem !== undefined) return Promise.reject(problem);
     this.#delivery.reset(group, topic, queueId, offset);
+    this.#lite.activate(topic);
     return Promise.resolve();
   }
 

@@ -294,6 +294,17 @@ test('who subscribes after a delayed message was delivered gets it, over a resta
   expect(bodies(await t.receive(lite))).toEqual(['late']);
 });
 
+test('an offset that an operator moves back is seen by who had everything', async () => {
+  await send('a', 'a1');
+  await sync(['a']);
+  const [one] = await t.receive(lite);
+  await t.ack([one!.receiptHandle], 'G', 'L');
+  await t.pop(parked);
+  await t.clock.advance(20_000);
+  await t.broker.resetOffset('G', liteQueueTopic('L', 'a'), 0, 0 as QueueOffset);
+  expect(bodies(await t.receive(lite))).toEqual(['a1']);
+});
+
 test('thousands of lite topics: a client that subscribes to many gets every message', async () => {
   const names = Array.from({ length: 2_000 }, (_, index) => `lite-${index}`);
   await sync(names, { action: 'COMPLETE_ADD' });
