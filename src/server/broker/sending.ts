@@ -124,6 +124,10 @@ export class Sending {
           const text = 'a batch cannot hold transactional messages';
           return reply(new RmqError('MESSAGE_ILLEGAL', text));
         }
+        if (placed !== draft) {
+          const text = `lite topics, as those of ${draft.topic}, take no transactional messages`;
+          return reply(new RmqError('MESSAGE_ILLEGAL', text));
+        }
         drafts.push(this.#transactions.park(complete, request.producerGroup));
         sent.push({ queueId: complete.queueId, messageId, delayed: undefined });
         continue;

@@ -305,6 +305,12 @@ test('an offset that an operator moves back is seen by who had everything', asyn
   expect(bodies(await t.receive(lite))).toEqual(['a1']);
 });
 
+test('transactional messages, which could not be committed, are refused', async () => {
+  const properties = { __LITE_TOPIC: 'a', TRAN_MSG: 'true' };
+  const sent = t.send('L', ['half'], { properties });
+  await expect(sent).rejects.toMatchObject({ code: 'MESSAGE_ILLEGAL' });
+});
+
 test('thousands of lite topics: a client that subscribes to many gets every message', async () => {
   const names = Array.from({ length: 2_000 }, (_, index) => `lite-${index}`);
   await sync(names, { action: 'COMPLETE_ADD' });
