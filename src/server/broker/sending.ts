@@ -191,8 +191,10 @@ export class Sending {
     });
   }
 
-  #autoCreate(topic: string, request: SendRequest): TopicConfig | undefined {
+  #autoCreate(topic: string, request: SendRequest): TopicConfig | RmqError | undefined {
+    const { full } = this.#topics;
     if (topic.startsWith(retryTopicPrefix)) {
+      if (full !== undefined) return full;
       const retry = topicOf(topic, 1);
       this.#topics.set(retry);
       return retry;
@@ -202,6 +204,7 @@ export class Sending {
     if (template === undefined || (template.permission & Permission.inherit) === 0) {
       return undefined;
     }
+    if (full !== undefined) return full;
     const near = this.#topics.nearest(topic);
     const { queueCount } = request.createFrom;
     const count = Math.max(1, Math.min(queueCount, template.writeQueueCount));

@@ -125,6 +125,12 @@ export class TopicTable implements StateSource {
     return [...this.#topics.values()];
   }
 
+  /** Why there can be no further topic, if so. */
+  get full(): RmqError | undefined {
+    if (this.#topics.size < limits.topicCountMax) return undefined;
+    return new RmqError('BUSY', `the broker has ${limits.topicCountMax} topics, the limit`);
+  }
+
   /** Puts a configuration without checks and without waiting for the disk. */
   set(config: TopicConfig): void {
     this.#topics.set(config.topic, config);
@@ -137,9 +143,8 @@ export class TopicTable implements StateSource {
   /** @throws RmqError ILLEGAL_TOPIC, BAD_REQUEST */
   async put(config: TopicConfig): Promise<void> {
     checkTopic(config);
-    if (!this.#topics.has(config.topic) && this.#topics.size >= limits.topicCountMax) {
-      throw new RmqError('BUSY', `the broker has ${limits.topicCountMax} topics, the limit`);
-    }
+    const full = this.#topics.has(config.topic) ? undefined : this.full;
+    if (full !== undefined) throw full;
     this.set(config);
     await this.#store.writeStateNow();
   }

@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { decodeProperties } from '../../../../src/protocol/message/properties.ts';
 import { defaultGroup } from '../../../../src/server/broker/groups/group-table.ts';
 import { topicOf } from '../../../../src/server/broker/topics/topic-table.ts';
+import { limits } from '../../../../src/server/shared/limits.ts';
 import { settle } from '../../../support/manual-clock.ts';
 import { bodies, TestBroker } from '../../../support/test-broker.ts';
 
@@ -50,6 +51,15 @@ describe('send', () => {
       Array.from({ length: 200 }, (_, index) => t.send('T', [String(index)])),
     );
     expect(all.map(([one]) => one!.queueOffset)).toEqual([...all.keys()]);
+  });
+
+  test('no topic is made beyond the limit', async () => {
+    const topics = Array.from({ length: limits.topicCountMax }, (_, id) => topicOf(`t${id}`, 1));
+    await t.broker.adopt({ topics, groups: [], forbidden: [], consumed: [] });
+    for (const topic of ['Fresh', '%RETRY%fresh']) {
+      const sent = t.send(topic, ['a'], { createFrom: template });
+      await expect(sent).rejects.toMatchObject({ code: 'BUSY' });
+    }
   });
 
   test.each([
