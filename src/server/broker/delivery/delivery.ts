@@ -25,6 +25,7 @@ import type {
   PopRequest,
   PopResult,
 } from '../api.ts';
+import { ClockWatch, setBackMinMs } from '../clock-watch.ts';
 import { asSubscribed } from './as-subscribed.ts';
 import { Attempts, attemptPrefix, type Repeat } from './attempts.ts';
 import type { DeadLetters } from './dead-letters.ts';
@@ -64,6 +65,7 @@ export class Delivery implements StateSource {
   readonly wheel: TimerWheel;
   readonly waiting: WaitingReceives = new WaitingReceives();
   readonly #logger: Logger;
+  readonly #clockWatch: ClockWatch;
   readonly #states: StateTable;
   readonly attempts: Attempts = new Attempts();
   /** States that are full and get nothing new. */
@@ -82,6 +84,7 @@ export class Delivery implements StateSource {
     this.store = options.store;
     this.#states = new StateTable(options.store);
     this.clock = options.clock;
+    this.#clockWatch = new ClockWatch(options.clock);
     this.#logger = options.logger;
     this.brokerName = options.brokerName;
     this.deadLetters = options.deadLetters;
@@ -91,10 +94,31 @@ export class Delivery implements StateSource {
 
   async load(): Promise<void> {
     await this.#states.load();
+    this.#watchClock();
+    // Of what was delivered in times to come, the last was it before the clock was set back.
+    let aheadMs = 0;
+    for (const { one } of this.inFlight()) {
+      aheadMs = Math.max(aheadMs, one.deliveredAtMs - this.clock.nowMs());
+    }
+    if (aheadMs > setBackMinMs) this.#setBack(aheadMs);
     const find = (group: string, topic: string, queueId: number): QueueState | undefined =>
       this.find(group, topic, queueId);
     for await (const [key, value] of this.store.loadState(attemptPrefix)) {
       this.attempts.restore(key, value, find);
+    }
+  }
+
+  /** Invisible times are durations: nobody waits longer because the wall clock was set back. */
+  #watchClock(): void {
+    const backMs = this.#clockWatch.setBackMs();
+    if (backMs > 0) this.#setBack(backMs);
+  }
+
+  #setBack(ms: number): void {
+    this.#logger.warn('the clock was set back', { ms });
+    for (const state of this.#states.all()) {
+      state.setBack(ms);
+      this.changed(state);
     }
   }
 
@@ -122,6 +146,7 @@ export class Delivery implements StateSource {
     state.timer = this.wheel.set(delayMs, () => {
       state.timer = undefined;
       state.timerDueMs = Number.POSITIVE_INFINITY;
+      this.#watchClock();
       this.wake(state);
       // In the past: those that wait are reading already, and look again before they wait.
       if (state.nextVisibleMs > this.clock.nowMs()) this.#arm(state);
@@ -152,6 +177,7 @@ export class Delivery implements StateSource {
   }
 
   pop(plan: PopPlan, reply: Reply<PopResult, RmqError>): Cancel {
+    this.#watchClock();
     const { request } = plan;
     const filter = tryCompileFilter(request.filter);
     if (filter instanceof RmqError) {

@@ -286,6 +286,19 @@ export class QueueState {
     this.isDirty = true;
   }
 
+  /**
+   * The wall clock was set back by `ms`: what is in flight becomes visible when it would have. Handles of
+   * earlier attempts are good for these, too.
+   */
+  setBack(ms: number): void {
+    for (const one of this.#open.values()) {
+      if (one.visibleAtMs === 0) continue;
+      one.deliveredAtMs -= ms;
+      one.visibleAtMs -= ms; // of all in a heap, which keeps their order
+      this.#touch(one);
+    }
+  }
+
   /** Starts over at `offset`: an operator or a pull consumer said so. */
   reset(offset: number): void {
     this.forget();

@@ -142,15 +142,17 @@ export class StateTable {
     return offsets;
   }
 
-  /** All messages that are not done. */
-  *inFlight(): Iterable<{ readonly state: QueueState; readonly one: InFlight }> {
+  *all(): Iterable<QueueState> {
     for (const topics of this.#consumptions.values()) {
       for (const { states } of topics.values()) {
-        for (const state of states) {
-          for (const one of state?.open() ?? []) if (state !== undefined) yield { state, one };
-        }
+        for (const state of states) if (state !== undefined) yield state;
       }
     }
+  }
+
+  /** All messages that are not done. */
+  *inFlight(): Iterable<{ readonly state: QueueState; readonly one: InFlight }> {
+    for (const state of this.all()) for (const one of state.open()) yield { state, one };
   }
 
   /** @returns the states that are no more. */

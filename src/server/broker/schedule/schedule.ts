@@ -18,6 +18,7 @@ import type { Reply } from '../../../util/reply.ts';
 import type { Logger } from '../../shared/logger.ts';
 import type { Appended, MessageStore, QueueEntry } from '../../store/message-store.ts';
 import type { Origin } from '../../store/origin.ts';
+import { ClockWatch, setBackMinMs } from '../clock-watch.ts';
 import type { TopicTable } from '../topics/topic-table.ts';
 import { PendingTimers } from './pending-timers.ts';
 import type { Timer } from './timer.ts';
@@ -30,8 +31,6 @@ const roundSizeMaxBytes = 4 << 20;
 const readGroupCount = 32;
 /** The longest sleep while somebody waits: a clock that jumps is noticed that soon. */
 const sleepMaxMs = 1_000;
-/** A clock that is behind by more than this has been set back; less is smoothed away by it. */
-const setBackMs = 500;
 const pauseMinMs = 100;
 const pauseMaxMs = 5_000;
 /** A message that alone cannot be stored is tried again after this. */
@@ -54,8 +53,7 @@ export class Schedule {
   #pausedUntilMs = 0;
   #pauseMs = 0;
   #isStarted = false;
-  /** Wall clock less monotonic time, at its highest. */
-  #clockLeadMs = Number.NEGATIVE_INFINITY;
+  readonly #clockWatch: ClockWatch;
 
   constructor(options: {
     readonly store: MessageStore;
@@ -71,6 +69,7 @@ export class Schedule {
     this.#store = options.store;
     this.#topics = options.topics;
     this.#clock = options.clock;
+    this.#clockWatch = new ClockWatch(options.clock);
     this.#logger = options.logger;
     this.#brokerName = options.brokerName;
     this.#delayMaxMs = options.delayMaxMs;
@@ -84,7 +83,7 @@ export class Schedule {
     this.pending.changed = (): void => this.#arm();
     this.pending.roll = (timers): Promise<void> => this.#roll(timers);
     this.pending.start(this.#store);
-    if (this.pending.newestLevelMs > this.#clock.nowMs() + setBackMs) this.#pullIn();
+    if (this.pending.newestLevelMs > this.#clock.nowMs() + setBackMinMs) this.#pullIn();
     this.#arm();
   }
 
@@ -277,10 +276,7 @@ export class Schedule {
   }
 
   #watchClock(): void {
-    const leadMs = this.#clock.nowMs() - this.#clock.monotonicMs();
-    const isSetBack = leadMs < this.#clockLeadMs - setBackMs;
-    if (isSetBack || leadMs > this.#clockLeadMs) this.#clockLeadMs = leadMs;
-    if (isSetBack) this.#pullIn();
+    if (this.#clockWatch.setBackMs() > 0) this.#pullIn();
   }
 
   #pullIn(): void {

@@ -267,3 +267,30 @@ describe('dead letters', () => {
     expect(await t.broker.getOffset('G', 'T', 0)).toBe(1);
   });
 });
+
+test.each([
+  ['while a receive waits', async () => t.clock.jump(-3_600_000)],
+  [
+    'while nobody runs',
+    async () => {
+      await t.stop();
+      t.clock.jump(-3_600_000);
+      await t.start();
+    },
+  ],
+])('the clock set back %s, what is in flight comes back no later', async (_when, jump) => {
+  await t.send('T', ['a', 'b']);
+  const [a, b] = await t.receive();
+  await jump();
+  const waiting = await t.pop({ pollingTimeMs: 20_000 });
+  await t.clock.advance(9_000);
+  expect(await t.ack([b!.receiptHandle])).toEqual(['OK']);
+  expect(waiting.isAnswered).toBe(false);
+  await t.clock.advance(1_010);
+  expect(waiting.isAnswered).toBe(true);
+  const [again] = (await waiting.answer).messages;
+  expect(again!.deliveryAttempt).toBe(2);
+  expect(again!.invisibleTimeMs).toBe(10_000);
+  expect(await t.ack([again!.receiptHandle])).toEqual(['OK']);
+  expect(a!.deliveryAttempt).toBe(1);
+});
