@@ -443,20 +443,30 @@ export class PopJob {
 
   /** The same batch again, for an answer that was lost on the way. */
   #repeat(repeats: readonly Repeat[]): void {
+    const read = new Map<InFlight, StoredMessage>();
     const step = (index: number): void => {
       const one = repeats[index];
-      if (one === undefined) return this.#settle(this.#queues);
+      if (one === undefined) return this.#findAgain(read);
       const open = one.state.find(one.offset);
       if (open === undefined) return step(index + 1);
       const { store } = this.#delivery;
       readOffsets(store, store.queue(one.state.topic, one.state.queueId), [open], ([message]) => {
-        if (message !== undefined && !(message instanceof Error)) {
-          this.#find(one.state, open, message, true);
-        }
+        if (message !== undefined && !(message instanceof Error)) read.set(open, message);
         step(index + 1);
       });
     };
     step(0);
+  }
+
+  /** While they were read some may have been acknowledged, or have become visible to others. */
+  #findAgain(read: ReadonlyMap<InFlight, StoredMessage>): void {
+    for (const { state, offset } of this.#delivery.repeatOf(this)) {
+      const one = state.find(offset);
+      const message = one === undefined ? undefined : read.get(one);
+      if (one !== undefined && message !== undefined) this.#find(state, one, message, true);
+    }
+    if (this.#found.length > 0) this.#settle(this.#queues);
+    else this.#nextQueue(0);
   }
 }
 

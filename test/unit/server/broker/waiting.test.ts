@@ -107,6 +107,34 @@ test('an answer is repeated over a restart too, and not once it is acknowledged'
   expect(await t.receive(request)).toEqual([]);
 });
 
+test('an answer is not repeated when its message comes back to others while it is read', async () => {
+  await t.send('T', ['a']);
+  const request = { ...ordered, invisibleTimeMs: 10_000, attemptId: 'x' };
+  await t.receive(request);
+  await t.clock.advance(9_990);
+  const goOn = t.holdReading();
+  const repeated = t.popNow(request);
+  await t.clock.advance(20);
+  const other = t.popNow({ ...request, attemptId: 'y' });
+  goOn();
+  expect((await repeated.answer).messages).toEqual([]);
+  expect(bodies((await other.answer).messages)).toEqual(['a']);
+});
+
+test('what an answer had being done, its question brings new messages', async () => {
+  await t.send('T', ['a']);
+  const request = { ...ordered, attemptId: 'x' };
+  const [a] = await t.receive(request);
+  await t.send('T', ['b']);
+  const goOn = t.holdReading();
+  const repeated = t.popNow({ ...request, ...waits });
+  await t.ack([a!.receiptHandle]);
+  goOn();
+  await t.clock.advance(10);
+  expect(repeated.isAnswered).toBe(true);
+  expect(bodies((await repeated.answer).messages)).toEqual(['b']);
+});
+
 test('a full queue pauses, and goes on when some of it is done', async () => {
   const sendMany = async (group: string, count: number): Promise<void> => {
     const properties = { __SHARDINGKEY: group };
