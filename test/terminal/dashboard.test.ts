@@ -1,25 +1,16 @@
 /** `rmq dashboard` on a terminal, driven by keys; what it shows is what the cluster holds. */
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Rmq, startRmq } from '../../src/index.ts';
 import { rmqHere } from '../support/here.ts';
-import { hasTmux, rmqExecutable, Terminal } from '../support/tmux.ts';
+import { hasTmux, type Terminal, type TerminalOptions } from '../support/tmux.ts';
+import { openRmq } from './open.ts';
 
 let server: Rmq;
 const run = (...args: readonly string[]) =>
   rmqHere(args, { RMQ_NAMESRV: server.endpoints.namesrv });
 
-async function open(
-  args: readonly string[],
-  size: { readonly columns: number; readonly rows: number },
-): Promise<Terminal> {
-  const command = [process.execPath, rmqExecutable, 'dashboard', '--interval', '250ms', ...args];
-  const terminal = await Terminal.start(command, {
-    ...size,
-    env: { RMQ_NAMESRV: server.endpoints.namesrv },
-  });
-  onTestFinished(() => terminal.close());
-  return terminal;
-}
+const open = (args: readonly string[], size: TerminalOptions): Promise<Terminal> =>
+  openRmq(server, ['dashboard', '--interval', '250ms', ...args], size);
 
 /** The row that begins with the name, its cells. */
 function cells(rows: readonly string[], name: string): string[] {

@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { type Rmq, startRmq } from '../../src/index.ts';
-import { hasTmux, rmqExecutable, Terminal } from '../support/tmux.ts';
+import { hasTmux, type Terminal, type TerminalOptions } from '../support/tmux.ts';
+import { openRmq } from './open.ts';
 
 let server: Rmq;
 let count = 0;
@@ -24,18 +25,8 @@ const send = (topic: string, n: number) =>
     key: `k-${n}`,
   });
 
-async function open(
-  args: readonly string[],
-  size: { readonly columns: number; readonly rows: number },
-  env: Readonly<Record<string, string>> = {},
-): Promise<Terminal> {
-  const terminal = await Terminal.start([process.execPath, rmqExecutable, 'tail', ...args], {
-    ...size,
-    env: { RMQ_NAMESRV: server.endpoints.namesrv, ...env },
-  });
-  onTestFinished(() => terminal.close());
-  return terminal;
-}
+const open = (args: readonly string[], options: TerminalOptions): Promise<Terminal> =>
+  openRmq(server, ['tail', ...args], options);
 
 /** The numbers of the messages in sight, from top to bottom. */
 const shown = (rows: readonly string[]): number[] =>
@@ -135,7 +126,7 @@ describe.skipIf(!hasTmux)('rmq tail on a terminal', () => {
     const topic = await topicWith(3);
     const size = { columns: 80, rows: 24 };
     const color = /\u001b\[[0-9;]*3[1-6]m/;
-    const plain = await open([topic, '--last', '3'], size, { NO_COLOR: '1' });
+    const plain = await open([topic, '--last', '3'], { ...size, env: { NO_COLOR: '1' } });
     await plain.until((screen) => screen.includes('body 2"'));
     expect((await plain.rows(true)).join('\n')).not.toMatch(color);
     const colored = await open([topic, '--last', '3'], size);
