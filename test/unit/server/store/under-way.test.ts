@@ -126,7 +126,8 @@ class ErrorOnceFiles extends MemoryFiles {
   }
 }
 
-test('that a record could not be synced is not told to who fills the file ahead instead', async () => {
+/** A store that is about to fill its file ahead, or does so; that waits at the door. */
+async function fillingAhead(): Promise<{ files: ErrorOnceFiles; held: TestStore }> {
   const files = new ErrorOnceFiles();
   const tuning = { allocateStepMinBytes: 4 << 10, allocateStepMaxBytes: 4 << 10 };
   const held = await new TestStore({ files, tuning }).start();
@@ -134,6 +135,11 @@ test('that a record could not be synced is not told to who fills the file ahead 
   files.door.shut();
   // Leaves so little behind it that the file is filled on, beside the next one.
   await held.append(draftOf('t', 0, 'a'.repeat(2_500)));
+  return { files, held };
+}
+
+test('that a record could not be synced is not told to who fills the file ahead instead', async () => {
+  const { files, held } = await fillingAhead();
   files.isFailing = true;
   const told = outcome(held.append(draftOf('t', 0, 'b')));
   await settle(2);
@@ -143,12 +149,7 @@ test('that a record could not be synced is not told to who fills the file ahead 
 });
 
 test('a record that fits what has been made does not wait for what is made ahead', async () => {
-  const files = new ErrorOnceFiles();
-  const tuning = { allocateStepMinBytes: 4 << 10, allocateStepMaxBytes: 4 << 10 };
-  const held = await new TestStore({ files, tuning }).start();
-  await held.append(draftOf('t', 0, 'makes the file'));
-  files.door.shut();
-  await held.append(draftOf('t', 0, 'a'.repeat(2_500)));
+  const { files, held } = await fillingAhead();
   await settle();
   expect(files.door.count).toBe(1);
   await held.append(draftOf('t', 0, 'b'));
