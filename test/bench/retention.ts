@@ -9,13 +9,10 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { nodeClock } from '../../src/platform/node-clock.ts';
-import { NodeFiles } from '../../src/platform/node-files.ts';
 import type { MessageDraft } from '../../src/protocol/message/message.ts';
-import { silentLogger } from '../../src/server/shared/logger.ts';
-import { levelDatabaseFactory } from '../../src/server/store/index/level-database.ts';
-import { LogStore } from '../../src/server/store/log-store.ts';
-import { localHost, plainDraft } from '../support/plain-draft.ts';
+import type { LogStore } from '../../src/server/store/log-store.ts';
+import { plainDraft } from '../support/plain-draft.ts';
+import { makeStore } from './bench-store.ts';
 
 const { values: flags } = parseArgs({
   options: {
@@ -66,20 +63,7 @@ function tell(name: string, sorted: readonly number[]): void {
 }
 
 const folder = await mkdtemp(join(tmpdir(), 'rmq-bench-'));
-const databaseFolder = join(folder, 'index');
-const store = new LogStore({
-  files: new NodeFiles(),
-  clock: nodeClock,
-  logger: silentLogger,
-  openDatabase: await levelDatabaseFactory(databaseFolder),
-  databaseFolder,
-  folder: join(folder, 'store'),
-  flush: 'sync',
-  segmentSizeBytes,
-  retentionMs: 86_400_000,
-  minFreeBytes: 0,
-  storeHost: localHost,
-});
+const store = await makeStore(folder, { flush: 'sync', segmentSizeBytes });
 await store.start();
 try {
   const large = draftOf(256 << 10);
