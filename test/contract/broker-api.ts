@@ -18,6 +18,7 @@ import type {
   PullResult,
   SendResult,
 } from '../../src/server/broker/api.ts';
+import { readWrite, topicOf } from '../../src/server/broker/topics/topic-table.ts';
 import type { Reply } from '../../src/util/reply.ts';
 import { plainDraft } from '../support/plain-draft.ts';
 
@@ -91,16 +92,7 @@ function pullRequest(request: Partial<PullRequest>): PullRequest {
 }
 
 async function makeTopic(broker: BrokerApi, topic = 'topic', queueCount = 1): Promise<void> {
-  await broker.putTopic({
-    topic,
-    readQueueCount: queueCount,
-    writeQueueCount: queueCount,
-    permission: 6,
-    filterType: 'SINGLE_TAG',
-    systemFlag: 0,
-    isOrdered: false,
-    attributes: { 'message.type': 'NORMAL' },
-  });
+  await broker.putTopic(topicOf(topic, queueCount, readWrite, { 'message.type': 'NORMAL' }));
 }
 
 const bodies = (popped: PopResult): string[] =>
