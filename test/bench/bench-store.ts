@@ -80,6 +80,7 @@ export async function appendAll(
     await setImmediate();
   }
   while (inFlight > 0) await setImmediate();
+  if (failure !== undefined) throw failure;
 }
 
 /** Bytes that the files of a folder take on the disk. */
