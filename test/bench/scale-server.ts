@@ -1,13 +1,14 @@
 /**
  * Whether a message costs a server the same however many topics, clients and messages there are:
  *
- *   node test/bench/scale-server.ts [--only topics|clients|messages] [--seconds 3] [--rounds 3] [--stored 1000000]
+ *   node test/bench/scale-server.ts [--only topics|clients|messages] [--seconds 3] [--rounds 3]
+ *     [--topics 10000] [--stored 1000000]
  *
  * One process has all roles, on a real disk, `flush: async`, bodies of 128 bytes; this one makes the load, so that
  * the server's CPU is its own (/proc, Linux). Each table has its base line in the same run, in turns; build first.
  *
- * - topics: 64 sends in flight over gRPC to 1, 1,000 and 10,000 topics of ten queues each.
- * - clients: 64 sends in flight, by 64 connections, and by 1,000 that take turns; 10 in flight by 1, which share writes.
+ * - topics: 64 sends in flight over gRPC to 1, 1,000 and all (`--topics`) topics of ten queues each.
+ * - clients: 64 sends in flight, by 64 connections, by 1,000 that take turns, and by 1, where all share its writes.
  * - messages: sends, receives, and pulls from the begin, with 10,000 messages stored and with many.
  */
 import { execFile } from 'node:child_process';
