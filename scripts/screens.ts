@@ -94,8 +94,8 @@ async function fillMore(server: Rmq): Promise<void> {
   for (const body of ['1', '2', '3']) await server.send('%DLQ%billing', { body });
 }
 
-/** Sends until it is told to stop. */
-function keepSending(server: Rmq): () => void {
+/** Sends until it is told to stop, which waits for what is under way. */
+function keepSending(server: Rmq): () => Promise<void> {
   let isOver = false;
   const run = async (): Promise<void> => {
     for (let n = 0; !isOver; n++) {
@@ -103,9 +103,11 @@ function keepSending(server: Rmq): () => void {
       await sleep(5 + 10 * Math.abs(Math.sin(n / 300)));
     }
   };
-  void run();
+  const running = run();
+  running.catch(() => {}); // who stops it is told
   return () => {
     isOver = true;
+    return running;
   };
 }
 
@@ -222,9 +224,9 @@ async function main(): Promise<void> {
   const folder = fileURLToPath(new URL('../docs/screens/', import.meta.url));
   mkdirSync(folder, { recursive: true });
   const server = await startRmq();
+  let stopSending = (): Promise<void> => Promise.resolve();
   try {
     await fill(server);
-    let stopSending = (): void => {};
     for (const { file, title, command, columns, rows, drive } of [...screens, ...dashboardShots]) {
       if (file === dashboardShots[0]?.file) {
         await fillMore(server);
@@ -241,9 +243,12 @@ async function main(): Promise<void> {
         await terminal.close();
       }
     }
-    stopSending();
   } finally {
-    await server.stop();
+    try {
+      await stopSending();
+    } finally {
+      await server.stop();
+    }
   }
 }
 
