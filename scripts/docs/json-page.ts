@@ -25,8 +25,8 @@ that show or do one thing a single object, those whose rows come one after the o
 This is a contract: a field keeps its name and its meaning within a major version; new ones may come, so pass over those
 that you do not know. Fields that are not always there are left out where their value is not known. Times are ISO 8601
 in UTC; names that end in \`Ms\` are milliseconds, times among them since 1970; sizes end in \`Bytes\`. In a path \`[]\` stands for
-each element, \`*\` for each name of an object. What \`rmq export\` writes line by line is read by \`rmq import\`
-([how-to](../how-to/copy-between-clusters.md)).
+each element, \`*\` for each name of an object. The fields of \`rmq export\` are what it prints with \`--file\` or \`--dry-run\`; without
+them stdout gets the export itself, for \`rmq import\` ([how-to](../how-to/copy-between-clusters.md)).
 
 ${sections.join('\n')}`;
 }
