@@ -3,17 +3,12 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { nodeClock } from '../../src/platform/node-clock.ts';
-import { NodeFiles } from '../../src/platform/node-files.ts';
 import { nodeRandom } from '../../src/platform/node-random.ts';
 import { Broker } from '../../src/server/broker/broker.ts';
 import { silentLogger } from '../../src/server/shared/logger.ts';
-import {
-  levelDatabaseFactory,
-  memoryDatabaseFactory,
-} from '../../src/server/store/index/level-database.ts';
-import { LogStore } from '../../src/server/store/log-store.ts';
-
-const host = { address: Buffer.from([127, 0, 0, 1]), port: 10_911 };
+import { memoryDatabaseFactory } from '../../src/server/store/index/level-database.ts';
+import { localHost } from '../support/plain-draft.ts';
+import { makeStore } from './bench-store.ts';
 
 export interface Bench {
   readonly broker: Broker;
@@ -26,29 +21,14 @@ export async function startBroker(
   index: 'memory' | 'level' = 'memory',
 ): Promise<Bench> {
   const folder = await mkdtemp(join(tmpdir(), 'rmq-bench-'));
-  const databaseFolder = index === 'level' ? join(folder, 'index') : undefined;
-  const store = new LogStore({
-    files: new NodeFiles(),
-    clock: nodeClock,
-    logger: silentLogger,
-    openDatabase:
-      databaseFolder === undefined
-        ? await memoryDatabaseFactory()
-        : await levelDatabaseFactory(databaseFolder),
-    databaseFolder,
-    folder: join(folder, 'store'),
-    flush,
-    segmentSizeBytes: 64 << 20,
-    retentionMs: 3_600_000,
-    minFreeBytes: 0,
-    storeHost: host,
-  });
+  const inMemory = { openDatabase: await memoryDatabaseFactory(), databaseFolder: undefined };
+  const store = await makeStore(folder, { flush, ...(index === 'memory' ? inMemory : {}) });
   const broker = new Broker({
     store,
     clock: nodeClock,
     random: nodeRandom,
     logger: silentLogger,
-    storeHost: host,
+    storeHost: localHost,
     settings: {
       clusterName: 'bench',
       brokerName: 'bench',
