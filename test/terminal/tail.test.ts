@@ -55,9 +55,12 @@ describe.skipIf(!hasTmux)('rmq tail on a terminal', () => {
     expect(first).toHaveLength(size.rows);
     expect(first.at(0)).toContain(`rmq tail  ${topic}  ● live`);
     expect(first.at(-2)).toContain('100 seen');
-    for (let n = 100; n < 105; n++) await send(topic, n);
-    const later = await terminal.until((screen) => screen.includes('body 104"'));
-    expect(shown(later)).toEqual(range(105 - listed, 105));
+    // Each in sight before the next is sent: queues that get messages together are shown as they answer.
+    for (let n = 100; n < 105; n++) {
+      await send(topic, n);
+      const later = await terminal.until((screen) => screen.includes(`body ${n}"`));
+      expect(shown(later)).toEqual(range(n + 1 - listed, n + 1));
+    }
 
     await terminal.press('g');
     const top = await terminal.until((screen) => screen.includes('paused'));
