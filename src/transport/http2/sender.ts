@@ -171,9 +171,9 @@ export class Sender {
   enlargeStreamWindow(stream: Http2Stream, bytes: number): boolean {
     if (stream.sendWindowBytes + bytes > windowMaxBytes) return false;
     stream.sendWindowBytes += bytes;
-    if (stream.queuedBytes > 0 && stream.sendWindowBytes > 0) {
-      this.#ready.add(stream);
-    }
+    // SETTINGS can make it smaller, even than what has been sent: RFC 9113 §6.9.2.
+    if (stream.sendWindowBytes <= 0) this.#ready.delete(stream);
+    else if (stream.queuedBytes > 0) this.#ready.add(stream);
     return true;
   }
 

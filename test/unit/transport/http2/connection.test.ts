@@ -203,6 +203,27 @@ describe('flow control', () => {
     expect(peer.http2.streamCount).toBe(0);
   });
 
+  it('sends nothing of a stream whose window was made smaller than what it has sent', async () => {
+    const peer = new Http2Peer();
+    peer.greet([Setting.initialWindowSize, 200_000]);
+    peer.say(peer.headers(1));
+    for (let count = 1; count <= 8; count++) peer.say(data(1, 'a'.repeat(16_000), count === 8));
+    const bodies = async (): Promise<number[]> =>
+      (await peer.heard())
+        .filter(({ type }) => type === FrameType.data)
+        .map(({ payload }) => payload.length);
+    const sum = (sizes: readonly number[]): number => sizes.reduce((all, size) => all + size, 0);
+    // The connection's window holds it up, then its own is below zero.
+    expect(sum(await bodies())).toBe(65_535);
+    peer.say(settingsFrame([Setting.initialWindowSize, 1_000]));
+    peer.say(windowUpdateFrame(0, 1_000_000));
+    expect(await bodies()).toEqual([]);
+    peer.say(windowUpdateFrame(1, 100_000));
+    expect(sum(await bodies())).toBe(1_000 + 100_000 - 65_535);
+    peer.say(windowUpdateFrame(1, 100_000));
+    expect(sum(await bodies())).toBe(8 * 16_000 - 101_000);
+  });
+
   it('tells the producer when to wait and when to go on', async () => {
     const peer = new Http2Peer({ onEnd: ({ stream }) => stream.respond(answerHead, false) });
     peer.greet([Setting.initialWindowSize, 0]);
