@@ -198,9 +198,11 @@ class Supervisor {
   #ended(worker: Worker, how: string): void {
     this.#workers.delete(worker);
     this.#questions.gone(worker);
-    if (!this.#isStarted || this.#stopping !== undefined) return;
-    const { clock } = this.#options.ports;
     const { readySinceMs } = worker;
+    // At the start one that cannot begin ends all of it.
+    const isFailedStart = !this.#isStarted && readySinceMs === undefined;
+    if (isFailedStart || this.#stopping !== undefined) return;
+    const { clock } = this.#options.ports;
     const servedMs = readySinceMs === undefined ? 0 : clock.monotonicMs() - readySinceMs;
     if (servedMs >= steadyMs) this.#restartMs = restartFirstMs;
     const inMs = this.#restartMs;

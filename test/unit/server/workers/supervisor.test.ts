@@ -131,6 +131,17 @@ test('a worker that dies again and again is started ever more slowly', async () 
   await server.stop();
 });
 
+test('a worker that dies while the others begin is started again', async () => {
+  const workers: FakeWorker[] = [];
+  const { server, clock } = await start((worker, message) => {
+    if (worker.pid === 2 && message.kind === 'begin') workers[0]?.exit('signal SIGSEGV');
+    willing(worker, message);
+  }, workers);
+  await clock.advance(100);
+  expect(workers).toHaveLength(3);
+  await server.stop();
+});
+
 test('a question reaches the siblings, and the dead and the silent hold up nobody', async () => {
   const { server, workers, clock } = await start(willing);
   const [one, two] = workers as [FakeWorker, FakeWorker]; // there are two
