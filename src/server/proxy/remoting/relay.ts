@@ -8,7 +8,7 @@ import type { NameServerClient } from '../../../client/nameserver-client.ts';
 import type { Clock } from '../../../platform/clock.ts';
 import { formatHostPort } from '../../../platform/host-port.ts';
 import type { Network } from '../../../platform/network.ts';
-import { RmqError } from '../../../protocol/errors.ts';
+import { asRmqError, RmqError } from '../../../protocol/errors.ts';
 import {
   entriesOf,
   jsonBody,
@@ -83,12 +83,9 @@ export class RemotingRelay {
     }
     const brokers = await this.#knownBrokers();
     if (toAll.has(request.code)) return this.#askAll(request, forwarded, [...brokers.values()]);
-    const address = toAny.has(request.code)
-      ? [...brokers.values()][0]
-      : await this.#addressFor(request, brokers);
-    if (address === undefined) {
-      throw new RmqError('BROKER_NOT_FOUND', 'no broker is registered that could answer');
-    }
+    if (toAny.has(request.code)) return this.#askAny(request, forwarded, [...brokers.values()]);
+    const address = await this.#addressFor(request, brokers);
+    if (address === undefined) throw noBroker();
     return this.#forward(request, forwarded, address);
   }
 
@@ -118,15 +115,38 @@ export class RemotingRelay {
     return {};
   }
 
-  /** The first answer that is none of success, else the last. */
+  /** Of the first that can be reached. @throws RmqError of the last when none can */
+  async #askAny(
+    request: RemotingRequest,
+    forwarded: Forwarded,
+    addresses: readonly string[],
+  ): Promise<AnswerParts> {
+    let failure = noBroker();
+    for (const address of addresses) {
+      try {
+        return await this.#forward(request, forwarded, address);
+      } catch (error) {
+        failure = asRmqError(error);
+      }
+    }
+    throw failure;
+  }
+
+  /**
+   * The first answer that is none of success, else one of them. A broker that is gone must not keep the
+   * client from the others. @throws RmqError when none can be reached
+   */
   async #askAll(
     request: RemotingRequest,
     forwarded: Forwarded,
     addresses: readonly string[],
   ): Promise<AnswerParts> {
-    const answers = await Promise.all(
+    const asked = await Promise.allSettled(
       addresses.map((address) => this.#forward(request, forwarded, address)),
     );
+    const answers = asked.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
+    const [first] = asked;
+    if (answers.length === 0 && first?.status === 'rejected') throw asRmqError(first.reason);
     return answers.find(({ code = 0 }) => code !== 0) ?? answers[0] ?? {};
   }
 
@@ -157,16 +177,23 @@ export class RemotingRelay {
     const brokers = await this.#knownBrokers();
     const route = await this.#parts.nameservers.route(request.extFields['topic'] ?? '');
     let first: AnswerParts | undefined;
+    let failure: RmqError | undefined;
     const bodies: Uint8Array[] = [];
     for (const { brokerName } of route?.queues ?? []) {
       const address = brokers.get(brokerName);
       if (address === undefined) continue;
-      const answer = await this.#forward(request, forwarded, address);
-      if ((answer.code ?? 0) === 0 && answer.body instanceof Uint8Array) {
-        first = answer;
-        bodies.push(answer.body);
-      } else first ??= answer;
+      try {
+        const answer = await this.#forward(request, forwarded, address);
+        if ((answer.code ?? 0) === 0 && answer.body instanceof Uint8Array) {
+          first = answer;
+          bodies.push(answer.body);
+        } else first ??= answer;
+      } catch (error) {
+        failure = asRmqError(error);
+      }
     }
+    // One that could not be asked may be the one that has it.
+    if (bodies.length === 0 && failure !== undefined) throw failure;
     const none = { code: ResponseCode.QUERY_NOT_FOUND, remark: 'no broker has such a message' };
     return bodies.length === 0 ? (first ?? none) : { ...first, body: bodies };
   }
@@ -219,6 +246,10 @@ export class RemotingRelay {
     }
     return relay;
   }
+}
+
+function noBroker(): RmqError {
+  return new RmqError('BROKER_NOT_FOUND', 'no broker is registered that could answer');
 }
 
 function toForwarded({ code, extFields, body }: RemotingRequest): Forwarded {

@@ -1,8 +1,10 @@
 /** The proxy's Remoting port, over sockets, before a broker and a NameServer. */
+import { crc32 } from 'node:zlib';
 import { expect, onTestFinished, test, vi } from 'vitest';
 import { NameServerClient } from '../../../../src/client/nameserver-client.ts';
 import { formatHostPort } from '../../../../src/platform/host-port.ts';
 import { nodeNetwork } from '../../../../src/platform/node-network.ts';
+import { jsonBody } from '../../../../src/protocol/remoting/bodies/json.ts';
 import { RequestCode, requestKinds } from '../../../../src/protocol/remoting/codes.ts';
 import { RemotingRelay } from '../../../../src/server/proxy/remoting/relay.ts';
 import { RemotingListener } from '../../../../src/server/remoting/listener.ts';
@@ -13,6 +15,8 @@ import { type RemotingPeer, startRemotingCluster } from '../../../support/remoti
 async function startRelay(): Promise<{
   readonly proxy: string;
   readonly broker: string;
+  readonly namesrv: string;
+  past(): RemotingPeer;
   through(): RemotingPeer;
 }> {
   const cluster = await startRemotingCluster();
@@ -35,7 +39,14 @@ async function startRelay(): Promise<{
     await client.close();
   });
   const proxy = formatHostPort(local);
-  return { proxy, broker: cluster.address, through: () => cluster.peer(proxy) };
+  const { address: broker, namesrv } = cluster;
+  return {
+    proxy,
+    broker,
+    namesrv,
+    past: () => cluster.peer(),
+    through: () => cluster.peer(proxy),
+  };
 }
 
 test('routes name the proxy, sends and pulls pass through it', async () => {
@@ -111,4 +122,50 @@ test('brokers know each client behind the proxy, and reach it', async () => {
     const left = await first.broker(RequestCode.GET_CONSUMER_LIST_BY_GROUP, asked);
     expect(left.json).toEqual({ consumerIdList: ['a'] });
   });
+});
+
+test('a broker that is gone and not forgotten yet does not keep clients from the others', async () => {
+  const { through, past, namesrv } = await startRelay();
+  await past().send('orders', 'on the other one', { UNIQ_KEY: 'id-1', KEYS: 'k' });
+  // Registered, and nobody listens there.
+  const ghost = newClient();
+  onTestFinished(() => ghost.close());
+  const topics = ['orders', 'bills'].map((topicName) => [
+    topicName,
+    { topicName, readQueueNums: 4, writeQueueNums: 4, perm: 6, topicSysFlag: 0 },
+  ]);
+  const body = jsonBody({
+    topicConfigSerializeWrapper: {
+      topicConfigTable: Object.fromEntries(topics),
+      dataVersion: { stateVersion: 0, timestamp: 1, counter: 1 },
+    },
+    filterServerList: [],
+  });
+  const fields = {
+    clusterName: 'cluster',
+    brokerName: 'broker-0',
+    brokerId: '0',
+    brokerAddr: '127.0.0.1:1',
+    haServerAddr: '127.0.0.1:2',
+    bodyCrc32: String(crc32(body) & 0x7fffffff),
+  };
+  const code = RequestCode.REGISTER_BROKER;
+  const registered = await ghost.invoke(namesrv, code, fields, body, { timeoutMs: 3_000 });
+  expect(registered).toMatchObject({ code: 0 });
+  const peer = through();
+  expect(await peer.heartbeat('a', { consumer: 'group', topic: 'orders' })).toMatchObject({
+    code: 0,
+  });
+  const asked = { consumerGroup: 'group' };
+  const members = await peer.broker(RequestCode.GET_CONSUMER_LIST_BY_GROUP, asked);
+  expect(members.json).toEqual({ consumerIdList: ['a'] });
+  const query = {
+    topic: 'orders',
+    key: 'k',
+    maxNum: '8',
+    beginTimestamp: '0',
+    endTimestamp: `${Date.now() + 60_000}`,
+  };
+  const found = await peer.broker(RequestCode.QUERY_MESSAGE, query);
+  expect(found.body.includes('on the other one')).toBe(true);
 });
