@@ -14,7 +14,10 @@ export interface Call {
   readonly peer: HostPort;
   /** `:authority`: the host and port that the client believes to be talking to; may be empty. */
   readonly authority: string;
-  /** `run` is called at most once, when the client gives up before the answer has been written. */
+  /**
+   * `run` is called at most once, when the client gives up before it can have got the whole answer; on
+   * grpc-js only while the answer has no end.
+   */
   onCancel(run: () => void): void;
 }
 

@@ -196,8 +196,7 @@ export class GrpcCall implements Call, OutStream, StreamHandler, MessageSink {
   }
 
   onAbort(): void {
-    if (this.#isOver) return;
-    this.#finish();
+    if (!this.#isOver) this.#finish();
     this.#cancelled();
   }
 

@@ -153,10 +153,12 @@ class Receiver {
     const { parked } = this.#context;
     let isGone = false;
     let isAnswered = false;
+    let underWay: readonly PoppedMessage[] = [];
     let cancel: Cancel | undefined;
     caller.call.onCancel(() => {
       isGone = true;
-      cancel?.();
+      if (!isAnswered) cancel?.();
+      this.#giveBack(broker, wanted, underWay);
     });
     // It would get messages that nobody takes.
     if (isGone) return;
@@ -164,8 +166,15 @@ class Receiver {
       isAnswered = true;
       if (cancel !== undefined) parked.delete(cancel);
       if (result instanceof Error) return this.fail(out, result);
-      if (isGone) return this.#giveBack(broker, wanted, result.messages);
-      this.#deliver(caller, broker, wanted, result.messages, out);
+      const { messages } = result;
+      if (isGone) return this.#giveBack(broker, wanted, messages);
+      if (this.#context.clients.get(caller.clientId) === undefined) {
+        // It said goodbye while it waited: nobody would ever give back what is held for it.
+        this.#giveBack(broker, wanted, messages);
+        return this.#deliver(caller, broker, wanted, [], out);
+      }
+      underWay = messages;
+      this.#deliver(caller, broker, wanted, messages, out);
     });
     if (isGone) cancel();
     else if (!isAnswered) parked.add(cancel);
@@ -195,9 +204,12 @@ class Receiver {
       return this.#end(out);
     }
     this.#context.rates.delivered(messages.length);
+    // All before the first can fail to leave: then they are given back.
+    if (wanted.request.autoRenew) {
+      for (const popped of messages) this.#hold(caller, broker, wanted, popped);
+    }
     out.send(encodeReceiveMessageResponse({ status: okStatus }));
     for (const popped of messages) {
-      if (wanted.request.autoRenew) this.#hold(caller, broker, wanted, popped);
       const message = outgoingMessage(popped, wanted.topic);
       out.send(encodeReceiveMessageResponse({ message }));
     }
@@ -222,7 +234,7 @@ class Receiver {
         {
           group: wanted.group,
           topic: wanted.topic,
-          receiptHandle,
+          receiptHandle: this.#context.receipts.release(receiptHandle),
           invisibleTimeMs: giveBackInvisibleTimeMs,
           isSuspend: false,
         },

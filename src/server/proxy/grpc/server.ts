@@ -170,7 +170,14 @@ class GrpcJsCall implements Call {
   onCancel(run: () => void): void {
     if (this.#call.cancelled) return run();
     // The union of the three call types has no `once` that TypeScript can call.
-    (this.#call as { once(event: 'cancelled', run: () => void): unknown }).once('cancelled', run);
+    const call = this.#call as {
+      readonly writableEnded?: boolean;
+      once(event: 'cancelled', run: () => void): unknown;
+    };
+    call.once('cancelled', () => {
+      // grpc-js says so of streams that ended well, too.
+      if (call.writableEnded !== true) run();
+    });
   }
 }
 
