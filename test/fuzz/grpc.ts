@@ -262,10 +262,14 @@ async function main(): Promise<void> {
     if (Number(percentile(tookMs, 0.99)) > 1_000) problem(`the neighbour waited ${p99} ms`);
   }
 
-  /** Once streams have ended and what was collected is given back. */
+  /** Once streams have ended and what was collected is given back: the least that is seen in 30 s. */
   async function settled(): Promise<number> {
-    await new Promise((resolve) => setTimeout(resolve, 3_000));
-    return residentBytes(server.ready.pid);
+    let leastBytes = Number.POSITIVE_INFINITY;
+    for (let seconds = 0; seconds < 30; seconds += 3) {
+      await new Promise((resolve) => setTimeout(resolve, 3_000));
+      leastBytes = Math.min(leastBytes, residentBytes(server.ready.pid));
+    }
+    return leastBytes;
   }
 }
 
