@@ -43,6 +43,8 @@ export interface SimMessage {
   isExpired: boolean;
   /** Suspended when its last attempt was over, or nearly; until it comes again. */
   isMaybeGivenUp: boolean;
+  /** Its newest attempt was taken back, which a death may forget. */
+  isSuspended: boolean;
   /** Of the newest delivery: the process, the attempt, and until when it is invisible. */
   seenBy: number;
   attempt: number;
@@ -108,6 +110,7 @@ export class BrokerModel {
       isDeadLetter: false,
       isExpired: false,
       isMaybeGivenUp: false,
+      isSuspended: false,
       seenBy: 0,
       attempt: 0,
       visibleAtUs: 0,
@@ -121,11 +124,20 @@ export class BrokerModel {
     return message;
   }
 
+  /** Its newest attempt does not count: more are left, unless it is too late (`isLate`) or a death forgets it. */
+  suspended(message: SimMessage, isLate: boolean): void {
+    if (isLate) message.isMaybeGivenUp = this.isGivenUp(message);
+    message.attempt = Math.max(0, message.attempt - 1);
+    message.isSuspended = true;
+  }
+
   /** The process died: what was not answered never will be. */
   processDied(): void {
-    for (let at = this.messages.length - 1; at >= 0; at -= 1) {
-      const message = this.messages[at] as SimMessage;
+    for (const message of this.messages) {
       if (message.state === 'pending') message.state = 'unknown';
+      if (message.isSuspended && message.attempt + 1 >= this.#attemptsMax) {
+        message.isMaybeGivenUp = true;
+      }
     }
   }
 
@@ -209,6 +221,7 @@ export class BrokerModel {
       message.seenBy = at.incarnation;
       message.attempt = attempt;
       message.isMaybeGivenUp = false;
+      message.isSuspended = false;
       message.visibleAtUs = at.nowUs + at.invisibleMs * 1_000;
       this.deliveryCount += 1;
     }
@@ -261,13 +274,15 @@ export class BrokerModel {
       .filter(({ seenBy, ackedBy }) => seenBy === incarnation || ackedBy === incarnation)
       .map((message) => ({ message, ...message }));
     return () => {
-      for (const { message, queueOffset, seenBy, ackedBy, attempt, visibleAtUs } of known) {
+      for (const { message, queueOffset, seenBy, ackedBy, attempt, ...before } of known) {
         // What it was appended as once more was delivered meanwhile: another message.
         if (message.queueOffset !== queueOffset) continue;
         if (ackedBy === incarnation) message.ackedBy = incarnation + 1;
         if (seenBy !== incarnation || message.attempt !== attempt) continue;
         message.seenBy = incarnation + 1;
-        message.visibleAtUs = Math.min(message.visibleAtUs, visibleAtUs);
+        message.visibleAtUs = Math.min(message.visibleAtUs, before.visibleAtUs);
+        message.isMaybeGivenUp = before.isMaybeGivenUp;
+        message.isSuspended = false;
       }
     };
   }

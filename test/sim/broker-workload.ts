@@ -284,10 +284,8 @@ export class BrokerWorkload {
         const isSuspend = random.chance(0.5);
         this.#note(`${isSuspend ? 'suspend' : 'prolong'} ${message.number} ${invisibleTimeMs}`);
         api.changeInvisibleTime({ ...request, isSuspend }, (result) => {
-          // A suspension does not count as an attempt.
           if (result instanceof RmqError || !isSuspend || !isMine()) return;
-          if (isLate) message.isMaybeGivenUp = this.#model.isGivenUp(message);
-          message.attempt = Math.max(0, message.attempt - 1);
+          this.#model.suspended(message, isLate);
         });
         return;
       }
