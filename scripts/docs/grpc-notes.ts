@@ -152,8 +152,9 @@ offset: in its queue; of parked messages where they are parked
 recallHandle: of delayed messages`,
   SendMessageResponse: 'entries: one a message',
   QueryAssignmentRequest: 'endpoints: as for routes',
-  QueryAssignmentResponse: 'assignments: one a queue',
-  ReceiveMessageRequest: `filterExpression: TAG or SQL
+  QueryAssignmentResponse: 'assignments: one a broker, for all its queues',
+  ReceiveMessageRequest: `messageQueue: topic and broker count, any queue answers
+filterExpression: TAG or SQL
 batchSize: 1 to 32
 invisibleDuration: 10 s to 12 h without auto renewal
 autoRenew: the proxy renews while the client lives

@@ -16,6 +16,15 @@ interface Inner {
   getTotalRouteEndpoints(): readonly { readonly facade: string }[];
 }
 
+/** And whom its consumers ask. */
+interface InnerConsumer {
+  receiveMessage(request: unknown, queue: AskedQueue, waitMs: number): Promise<unknown>;
+}
+
+interface AskedQueue {
+  readonly broker: { readonly name: string; readonly endpoints: { readonly facade: string } };
+}
+
 export interface Figures {
   readonly acknowledged: number;
   /** Sends that failed although the client tried again by itself. */
@@ -35,6 +44,8 @@ export class FailoverLoad {
   readonly #loops: Promise<void>[] = [];
   readonly errors: string[] = [];
   readonly #byProxy = new Map<string, number>();
+  /** The proxy that a consumer asked last for messages of a broker, by access point and broker. */
+  readonly #asked = new Map<string, Map<string, string>>();
   #lastAckMs = 0;
   #longestGapMs = 0;
   #countBefore = 0;
@@ -68,8 +79,25 @@ export class FailoverLoad {
         },
       },
     });
+    this.#watch(consumer, endpoints);
     await consumer.startup();
     this.#consumers.push(consumer);
+  }
+
+  #watch(consumer: PushConsumer, accessPoint: string): void {
+    const asked = new Map<string, string>();
+    this.#asked.set(accessPoint, asked);
+    const inner = consumer as unknown as InnerConsumer;
+    const receiveMessage = inner.receiveMessage.bind(inner);
+    inner.receiveMessage = (request, queue, waitMs) => {
+      asked.set(queue.broker.name, queue.broker.endpoints.facade);
+      return receiveMessage(request, queue, waitMs);
+    };
+  }
+
+  /** Whether the consumer with that access point asks the proxy for the messages of a broker. */
+  isAsking(accessPoint: string, proxy: string): boolean {
+    return [...(this.#asked.get(accessPoint) ?? new Map()).values()].includes(proxy);
   }
 
   async addProducer(endpoints: string): Promise<void> {

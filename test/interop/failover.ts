@@ -34,6 +34,8 @@ const lookMs = 1_000;
 const mistrustMs = 10_000;
 /** Clients ask for their routes this often. */
 const routeRefreshMs = 30_000;
+/** And push consumers for their assignments. */
+const assignmentScanMs = 5_000;
 
 let passed = 0;
 let failed = 0;
@@ -221,7 +223,12 @@ async function isRouted(proxy: string, brokerName: string): Promise<boolean> {
   }
 }
 
-async function proxyKilled(cluster: Cluster, load: FailoverLoad, address: string): Promise<void> {
+async function proxyKilled(
+  cluster: Cluster,
+  load: FailoverLoad,
+  address: string,
+  other: string,
+): Promise<void> {
   load.lap();
   const receivedBefore = load.receivedCount;
   const begunMs = performance.now();
@@ -235,6 +242,10 @@ async function proxyKilled(cluster: Cluster, load: FailoverLoad, address: string
   limit('proxy killed: consumers have received 100 messages more', movedMs, 10_000 + slackMs);
   await sleep(2_000);
   report(load, 'proxy killed', 1_000 + slackMs);
+  // Who has to ask the lost proxy for its assignments does so until its next route.
+  const limitMs = routeRefreshMs + assignmentScanMs + slackMs;
+  const leftMs = await until(() => !load.isAsking(other, address), limitMs);
+  limit('proxy killed: its consumers ask the other one', leftMs, limitMs);
 }
 
 async function nameServerRestarted(cluster: Cluster, load: FailoverLoad): Promise<void> {
@@ -280,14 +291,14 @@ async function run(cluster: Cluster, load: FailoverLoad): Promise<void> {
   await proxiesRolled(cluster, load, proxies);
   await brokerKilled(cluster, load, brokers[1]?.split(':').at(-1) ?? '');
   await brokerSilent(cluster, load, first);
-  await proxyKilled(cluster, load, second);
+  await proxyKilled(cluster, load, second, first);
   const third = await cluster.start('proxy-3', 'proxy');
   const begunMs = performance.now();
   const isIn = async (): Promise<boolean> => (await cluster.seen()).proxies.includes(third);
   limit('proxy added: in the cluster', await until(isIn, windowMs), slackMs);
   await sleep(lookMs + slackMs);
-  // The Node client's producers keep the queues they got first for ever, its consumers while they live:
-  // those that run get to know the proxy with their next route, those that come use it.
+  // The Node client's producers keep the queues they got first for ever: those that run get to know the
+  // proxy with their next route, those that come use it.
   for (let count = 0; count < 2; count++) await load.addProducer(first);
   const usedMs = await until(() => load.sentOver(third) > 0, 10_000);
   limit('proxy added: new producers send over it', usedMs, 5_000 + slackMs);

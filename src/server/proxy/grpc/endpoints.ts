@@ -18,6 +18,9 @@ import type { Call } from '../../../transport/grpc/call.ts';
 import type { ClusterView, ProxyAddress } from '../cluster-view.ts';
 import { StatusError } from './status.ts';
 
+/** What the Node client says of its language. */
+const nodeLanguage = 'HTTP';
+
 /** Answers with the endpoints of the proxy for the `turn`-th of the client's queues. */
 export type Spread = (turn: number) => EndpointsInit;
 
@@ -47,6 +50,17 @@ export function spreadOver(
   if (all.length <= 1) return () => own;
   const start = hashOf(call.header('x-mq-client-id') ?? call.peer.host);
   return (turn) => all[(start + turn) % all.length] as EndpointsInit; // never empty
+}
+
+/**
+ * The queue id of an assignment that stands for all queues of its broker: below 0, and nobody looks at it
+ * but the Node client. That one tells assignments apart by broker and id alone, and would ask a proxy that
+ * is gone for ever if another one came with the same id.
+ */
+export function allQueuesId(call: Call, { addresses = [] }: EndpointsInit): number {
+  if (call.header('x-mq-language') !== nodeLanguage) return -1;
+  const names = addresses.map(({ host = '', port = 0 }) => formatHostPort({ host, port }));
+  return -1 - (hashOf(names.join()) >>> 1);
 }
 
 function endpointsOf({ host, port }: HostPort): EndpointsInit {

@@ -8,7 +8,7 @@ import {
 } from '../../../protocol/grpc/generated/messages.ts';
 import type { UnaryMethod } from '../../../transport/grpc/call.ts';
 import { Permission } from '../../broker/api.ts';
-import { spreadOver } from './endpoints.ts';
+import { allQueuesId, spreadOver } from './endpoints.ts';
 import { groupName, topicName } from './names.ts';
 import { unaryMethod } from './rpc.ts';
 import type { ServiceContext } from './service-context.ts';
@@ -34,8 +34,10 @@ export function queryAssignment({ cluster, self, logger }: ServiceContext): Unar
           const granted = isWritable ? GrpcPermission.READ_WRITE : GrpcPermission.READ;
           // One for all queues of the broker: consumers compete for messages, not for queues. Message
           // groups are kept in order by the broker, so that FIFO needs no queue of its own.
-          const broker = { name: brokerName, id: 0, endpoints: endpoints(index) };
-          const messageQueue = { topic: request.topic, id: -1, permission: granted, broker };
+          const proxy = endpoints(index);
+          const broker = { name: brokerName, id: 0, endpoints: proxy };
+          const id = allQueuesId(call, proxy);
+          const messageQueue = { topic: request.topic, id, permission: granted, broker };
           assignments.push({ messageQueue });
         }
         if (assignments.length === 0)

@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest';
 import type { Endpoints } from '../../../../src/protocol/grpc/generated/messages.ts';
 import type { ClusterView, ProxyAddress } from '../../../../src/server/proxy/cluster-view.ts';
-import { spreadOver } from '../../../../src/server/proxy/grpc/endpoints.ts';
+import { allQueuesId, spreadOver } from '../../../../src/server/proxy/grpc/endpoints.ts';
 import { Advertised } from '../../../../src/server/shared/advertise.ts';
 import type { Call } from '../../../../src/transport/grpc/call.ts';
 
@@ -11,9 +11,13 @@ function proxy(host: string, port = 8081, advertise = ''): ProxyAddress {
   return { name: host, grpc: { host, port }, advertise: table };
 }
 
-function callOf(clientId: string, authority: string, peer = '10.0.0.50'): Call {
+function callOf(clientId: string, authority: string, peer = '10.0.0.50', language = ''): Call {
+  const headers: Record<string, string> = {
+    'x-mq-client-id': clientId,
+    'x-mq-language': language,
+  };
   return {
-    header: (name) => (name === 'x-mq-client-id' ? clientId : undefined),
+    header: (name) => headers[name],
     authority,
     peer: { host: peer, port: 1 },
   } as Call; // what spreadOver looks at
@@ -91,6 +95,16 @@ test('a proxy that listens on loopback is told to neighbours only', () => {
   ]);
   const near = callOf('x', '10.0.0.1:8081', '127.0.0.1');
   expect(answers([a, local], a, near, asked(['10.0.0.1', 8081]))).toContain('127.0.0.1:9000');
+});
+
+test('to the Node client all queues of a broker have another id at another proxy', () => {
+  const node = callOf('x', '', undefined, 'HTTP');
+  const at = (host: string) => ({ scheme: 1, addresses: [{ host, port: 8081 }] });
+  const ids = [1, 2, 3, 1].map((last) => allQueuesId(node, at(`10.0.0.${last}`)));
+  expect(new Set(ids).size).toBe(3);
+  expect(ids[3]).toBe(ids[0]);
+  expect(ids.every((id) => id < 0 && id >= -(2 ** 31))).toBe(true);
+  expect(allQueuesId(callOf('x', '', undefined, 'JAVA'), at('10.0.0.1'))).toBe(-1);
 });
 
 test('without any address the request is refused', () => {
