@@ -48,4 +48,6 @@ export interface ClusterView {
   onGroupChanged(listener: (group: GroupConfig) => void): void;
   /** Live proxies of the cluster, this one included, sorted by address; stable between changes. */
   liveProxies(): readonly ProxyAddress[];
+  /** Whether another proxy lives, or has lived while this one does. */
+  knowsOtherProxies(): boolean;
 }

@@ -78,6 +78,7 @@ export class NameServerCluster implements ClusterView {
   readonly #suspectUntilMs = new Map<string, number>();
   #brokers: readonly BrokerApi[];
   #proxies: readonly ProxyAddress[];
+  #knowsOthers = false;
   #timer: Timer | undefined;
   #isLooking = false;
   #isReachable = true;
@@ -155,6 +156,10 @@ export class NameServerCluster implements ClusterView {
 
   liveProxies(): readonly ProxyAddress[] {
     return this.#proxies;
+  }
+
+  knowsOtherProxies(): boolean {
+    return this.#knowsOthers;
   }
 
   #withoutSuspects(route: TopicRoute): TopicRoute {
@@ -256,6 +261,7 @@ export class NameServerCluster implements ClusterView {
       const advertise = Advertised.parse(member.advertise, grpc.port) ?? Advertised.none;
       proxies.set(address, { name, grpc, advertise });
     }
+    if (proxies.size > 1) this.#knowsOthers = true;
     const sorted = [...proxies].toSorted(([a], [b]) => (a < b ? -1 : 1));
     // The same array as long as nothing changed, so that who compares sees it at once.
     const isSame =

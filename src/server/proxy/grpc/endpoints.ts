@@ -2,7 +2,8 @@
  * Where a client is sent: always one address, the only form that every official client can use
  * (facts/grpc-v2.md 5.2), unless it came with several and nothing tells which of them is us. This proxy is
  * named by what it advertises to the client's network, else by the address that the client used; with
- * several proxies the queues are spread over all of them.
+ * several proxies the queues are spread over all of them. What a client asks for is the address that it was
+ * configured with, also when another proxy has sent it here.
  */
 import { isIP } from 'node:net';
 import { formatHostPort, parseHostPort } from '../../../platform/host-port.ts';
@@ -36,7 +37,7 @@ export function spreadOver(
   call: Call,
   asked: Endpoints | undefined,
 ): Spread {
-  const own = ownEndpoints(self, call, asked);
+  const own = ownEndpoints(cluster, self, call, asked);
   const isNear = isLoopback(call.peer.host);
   const all: EndpointsInit[] = [];
   for (const proxy of cluster.liveProxies()) {
@@ -70,11 +71,17 @@ function endpointsOf({ host, port }: HostPort): EndpointsInit {
   return { scheme, addresses: [{ host, port }] };
 }
 
-function ownEndpoints(self: ProxyAddress, call: Call, asked: Endpoints | undefined): EndpointsInit {
+function ownEndpoints(
+  cluster: ClusterView,
+  self: ProxyAddress,
+  call: Call,
+  asked: Endpoints | undefined,
+): EndpointsInit {
   const advertised = self.advertise?.addressFor(call.peer.host);
   if (advertised !== undefined) return endpointsOf(advertised);
   const addresses = (asked?.addresses ?? []).filter(({ host }) => host !== '');
   const authority = parseHostPort(call.authority);
+  if (cluster.knowsOtherProxies() && isSame(authority, self.grpc)) return endpointsOf(self.grpc);
   const [first] = addresses;
   if (first === undefined) {
     if (authority !== undefined) return endpointsOf(authority);
@@ -98,13 +105,15 @@ function amongSeveral(
   authority: HostPort | undefined,
 ): HostPort | undefined {
   const byPort = addresses.filter(({ port }) => port === grpc.port);
-  const exact = byPort.find(({ host }) => host === grpc.host);
+  const exact = byPort.find((address) => isSame(address, grpc));
   if (exact !== undefined) return exact;
   if (byPort.length === 1) return byPort[0];
-  const said = addresses.findIndex(
-    ({ host, port }) => host === authority?.host && port === authority.port,
-  );
+  const said = addresses.findIndex((address) => isSame(authority, address));
   return said > 0 ? addresses[said] : undefined;
+}
+
+function isSame(one: HostPort | undefined, other: HostPort): boolean {
+  return one?.host === other.host && one.port === other.port;
 }
 
 function isLoopback(host: string): boolean {

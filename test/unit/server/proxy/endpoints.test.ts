@@ -33,9 +33,12 @@ function answers(
   self: ProxyAddress,
   call: Call,
   endpoints: Endpoints | undefined,
-  count = all.length,
+  { count = all.length, knowsOthers = all.length > 1 } = {},
 ): string[] {
-  const cluster = { liveProxies: () => all } as ClusterView; // what spreadOver looks at
+  const cluster = {
+    liveProxies: () => all,
+    knowsOtherProxies: () => knowsOthers,
+  } as ClusterView; // what spreadOver looks at
   const spread = spreadOver(cluster, self, call, endpoints);
   return Array.from({ length: count }, (_, turn) =>
     (spread(turn).addresses ?? []).map(({ host, port }) => `${host}:${port}`).join(','),
@@ -64,6 +67,16 @@ test('clients begin with different proxies, and each gets the same answer again'
   expect([...firsts.values()].every((count) => count > 60)).toBe(true);
 });
 
+test('a client that another proxy sent here is told ours, not the one it was configured with', () => {
+  const call = callOf('x', '10.0.0.2:8081');
+  const configured = asked(['10.0.0.1', 8081]);
+  expect(answers([a, b], b, call, configured).toSorted()).toEqual([
+    '10.0.0.1:8081',
+    '10.0.0.2:8081',
+  ]);
+  expect(answers([b], b, call, configured, { knowsOthers: true })).toEqual(['10.0.0.2:8081']);
+});
+
 test('what is advertised wins, by the network of the client, for every proxy', () => {
   const rules = (own: string): string => `10.0.0.0/8=${own};203.0.113.9:18081`;
   const self = proxy('203.0.113.9', 18_081, rules('10.0.0.1'));
@@ -89,7 +102,7 @@ test('of several addresses ours is found, whatever the client says its authority
 test('a proxy that listens on loopback is told to neighbours only', () => {
   const local = proxy('127.0.0.1', 9_000);
   const call = callOf('x', '10.0.0.1:8081');
-  expect(answers([a, local], a, call, asked(['10.0.0.1', 8081]), 2)).toEqual([
+  expect(answers([a, local], a, call, asked(['10.0.0.1', 8081]), { count: 2 })).toEqual([
     '10.0.0.1:8081',
     '10.0.0.1:8081',
   ]);
