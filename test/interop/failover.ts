@@ -195,7 +195,11 @@ async function brokerKilled(cluster: Cluster, load: FailoverLoad, port: string):
   limit('broker started again: in the route after it is ready', backMs, intervalMs + slackMs);
 }
 
-async function brokerSilent(cluster: Cluster, load: FailoverLoad, proxy: string): Promise<void> {
+async function brokerSilent(
+  cluster: Cluster,
+  load: FailoverLoad,
+  proxies: readonly string[],
+): Promise<void> {
   load.lap();
   cluster.signal('broker-a', 'SIGSTOP');
   const goneMs = await until(
@@ -209,7 +213,11 @@ async function brokerSilent(cluster: Cluster, load: FailoverLoad, proxy: string)
   cluster.signal('broker-a', 'SIGCONT');
   const backMs = await until(() => cluster.hasBroker('broker-a'), windowMs);
   limit('broker speaks again: in the route', backMs, intervalMs + slackMs);
-  const trustedMs = await until(() => isRouted(proxy, 'broker-a'), mistrustMs + slackMs);
+  const isTrusted = async (): Promise<boolean> => {
+    const answers = await Promise.all(proxies.map((proxy) => isRouted(proxy, 'broker-a')));
+    return answers.every(Boolean);
+  };
+  const trustedMs = await until(isTrusted, mistrustMs + slackMs);
   limit('broker speaks again: proxies send clients to it', trustedMs, mistrustMs + slackMs);
 }
 
@@ -293,7 +301,7 @@ async function run(cluster: Cluster, load: FailoverLoad): Promise<void> {
   report(load, 'quiet', slackMs);
   await proxiesRolled(cluster, load, proxies);
   await brokerKilled(cluster, load, brokers[1]?.split(':').at(-1) ?? '');
-  await brokerSilent(cluster, load, first);
+  await brokerSilent(cluster, load, proxies);
   await proxyKilled(cluster, load, second, first);
   const third = await cluster.start('proxy-3', 'proxy');
   const begunMs = performance.now();
